@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! What a VM was promised.
+
+use crate::{Nanos, Ppm};
+
+/// How a VM's work is seen by the host's scheduler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// *Server* GPU virtualization: the VM is guaranteed its own slice, and schedules inside it.
+    #[default]
+    Server,
+    /// *Client* GPU virtualization: the VM is one more client process; all its processes together are one entity.
+    Client,
+}
+
+/// A VM's share of the GPU and the limits of its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VmProfile {
+    /// Server or client virtualization.
+    pub mode: Mode,
+    /// The part of an engine that the VM gets whenever it has work.
+    pub guarantee: Ppm,
+    /// The part of an engine that it never exceeds; `None`: unused time of others is lent to it.
+    pub limit: Option<Ppm>,
+    /// How long it keeps the engine before another VM with an equal claim is preferred.
+    pub slice: Nanos,
+    /// The longest unit it will ever run, if it is known; otherwise the scheduler learns it, pessimistic at the start.
+    pub max_unit: Option<Nanos>,
+    /// A unit that runs longer than this is hung: its context is lost.
+    pub hang_timeout: Nanos,
+}
+
+impl Default for VmProfile {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Server,
+            guarantee: Ppm::default(),
+            limit: None,
+            slice: Nanos::from_millis(2),
+            max_unit: None,
+            hang_timeout: Nanos::from_millis(250),
+        }
+    }
+}
