@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! The seam between the GPU and whatever shows its pictures: a window, a VNC server, a screenshot.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::format::PixelFormat;
+use crate::geometry::{Rect, Size};
+
+/// Shape of a scanout's frame: rows from the top, `size.width * 4` bytes each, without padding between rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameMode {
+    /// Size in pixels.
+    pub size: Size,
+    /// Order of the bytes of a pixel.
+    pub format: PixelFormat,
+}
+
+/// A cursor's picture: 64 x 64 pixels (virtio 1.4 fixes the size), `64 * 64 * 4` bytes from the top row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CursorImage {
+    /// The pixels.
+    pub pixels: Arc<[u8]>,
+    /// Order of the bytes of a pixel; formats with alpha are blended over the frame.
+    pub format: PixelFormat,
+    /// The pixel of the image that lies on the cursor's position.
+    pub hot_x: u32,
+    /// The pixel of the image that lies on the cursor's position.
+    pub hot_y: u32,
+}
+
+/// One scanout's screen. The GPU writes only what changed, then presents it.
+///
+/// Calls come from one thread at a time. A sink must not block: it is called while the VM's time slice runs.
+pub trait FrameSink: Debug + Send {
+    /// From now on the scanout shows frames of this shape, black at first; `None`: it is off.
+    fn configure(&mut self, mode: Option<FrameMode>);
+
+    /// The frame to draw changes into: exactly the bytes of the last presented frame of the configured shape. `None`
+    /// while the scanout is off. The frame counts as in progress until [`FrameSink::present_frame`].
+    fn alloc_frame(&mut self) -> Option<&mut [u8]>;
+
+    /// The frame is complete; only pixels inside `damage` have changed since the last one.
+    fn present_frame(&mut self, damage: Rect);
+
+    /// The cursor has this picture from now on; `None`: it is hidden.
+    fn set_cursor(&mut self, image: Option<CursorImage>);
+
+    /// The cursor's hot spot is at this pixel of the scanout; it may lie outside of it.
+    fn move_cursor(&mut self, x: u32, y: u32);
+}
