@@ -2,7 +2,10 @@
 //! The eight 32-bit pixel formats of virtio-gpu 2D resources, named by the order of their bytes in memory.
 
 /// Bytes in a pixel of every format.
-pub const BYTES_PER_PIXEL: usize = 4;
+pub const BYTES_PER_PIXEL: usize = PIXEL_BYTES as usize;
+
+/// The same, for sums with widths and strides.
+pub(crate) const PIXEL_BYTES: u32 = 4;
 
 /// Order of the four bytes of a pixel in memory, lowest address first. `X` is padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

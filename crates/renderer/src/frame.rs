@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::format::PixelFormat;
 use crate::geometry::{Rect, Size};
+use crate::pixels::PixelBuffer;
 
 /// Shape of a scanout's frame: rows from the top, `size.width * 4` bytes each, without padding between rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,14 @@ pub trait FrameSink: Debug + Send {
     /// The frame to draw changes into: exactly the bytes of the last presented frame of the configured shape. `None`
     /// while the scanout is off. The frame counts as in progress until [`FrameSink::present_frame`].
     fn alloc_frame(&mut self) -> Option<&mut [u8]>;
+
+    /// The same frame in a buffer that the GPU may exchange, for sinks that keep their picture in a [`PixelBuffer`] of
+    /// `size.width * size.height * 4` bytes. The GPU then hands whole frames over instead of copying them, and draws
+    /// long changes elsewhere first: what is in the buffer between two calls is always a complete frame, which makes
+    /// [`PixelBuffer::bytes`] of it a screenshot. `None` (the default): the GPU uses [`FrameSink::alloc_frame`].
+    fn frame_buffer(&mut self) -> Option<&mut PixelBuffer> {
+        None
+    }
 
     /// The frame is complete; only pixels inside `damage` have changed since the last one.
     fn present_frame(&mut self, damage: Rect);

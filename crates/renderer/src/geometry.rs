@@ -77,4 +77,61 @@ impl Rect {
         };
         (!common.is_empty()).then_some(common)
     }
+
+    /// The smallest rectangle that covers both. An empty one adds nothing.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        if self.is_empty() {
+            return *other;
+        }
+        if other.is_empty() {
+            return *self;
+        }
+        let x = self.x.min(other.x);
+        let y = self.y.min(other.y);
+        let span = |end: u64, start: u32| {
+            u32::try_from(end.saturating_sub(u64::from(start))).unwrap_or(u32::MAX)
+        };
+        Self {
+            x,
+            y,
+            width: span(self.right().max(other.right()), x),
+            height: span(self.bottom().max(other.bottom()), y),
+        }
+    }
+
+    /// The pixels of this one that `other` does not cover, as up to four rectangles that do not overlap: above, below,
+    /// left and right of it. Those that cover nothing are empty.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> [Self; 4] {
+        let Some(hole) = self.intersect(other) else {
+            return [*self, Self::default(), Self::default(), Self::default()];
+        };
+        // Both ends lie inside `self`, so no difference is negative or too wide.
+        let between = |end: u64, start: u64| u32::try_from(end.saturating_sub(start)).unwrap_or(0);
+        let start = |end: u64| u32::try_from(end).unwrap_or(u32::MAX);
+        [
+            Self {
+                height: hole.y.saturating_sub(self.y),
+                ..*self
+            },
+            Self {
+                y: start(hole.bottom()),
+                height: between(self.bottom(), hole.bottom()),
+                ..*self
+            },
+            Self {
+                width: hole.x.saturating_sub(self.x),
+                y: hole.y,
+                height: hole.height,
+                ..*self
+            },
+            Self {
+                x: start(hole.right()),
+                width: between(self.right(), hole.right()),
+                y: hole.y,
+                height: hole.height,
+            },
+        ]
+    }
 }

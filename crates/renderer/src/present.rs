@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! Presents: an image or blob onto the screens that show it.
+//!
+//! A screen's new frame comes about in one of three ways:
+//! - *flip*: the whole screen shows a whole image and all of it is new. The sink gets the image's buffer; no byte moves.
+//! - *in place*: what is new is copied into the sink's frame. A sink without a buffer to exchange is always served like
+//!   this, others only if it fits one unit, which runs under the screen's lock.
+//! - *in the back*: a longer change is drawn in a second buffer, after what that one has missed, and the two are
+//!   exchanged at the end. So nobody who looks at the sink between two units sees half a frame.
+
+use std::sync::Arc;
+
+use crate::blit::{Blit, Bytes, SameShapeBlits};
+use crate::geometry::Rect;
+use crate::image::Surface;
+use crate::pixels::{OutOfMemory, PixelBuffer};
+use crate::screen::{BackBuffer, Screen, ScreenState};
+use crate::unit::Budget;
+use crate::work::{Present, Progress, Source};
+
+#[derive(Debug)]
+pub(crate) struct PresentState {
+    present: Present,
+    /// The screen that is next, or under way.
+    screen: usize,
+    frames: u32,
+    drawing: Option<Drawing>,
+}
+
+/// A frame that is under way.
+#[derive(Debug)]
+struct Drawing {
+    /// The screen's when it began.
+    generation: u64,
+    damage: Rect,
+    blit: Blit,
+    /// The sink has the image's buffer, so there is nothing to draw.
+    flipped: bool,
+    /// `None`: drawn in place.
+    back: Option<Back>,
+}
+
+#[derive(Debug)]
+struct Back {
+    pixels: PixelBuffer,
+    /// What it has missed, outside of the damage.
+    missed: SameShapeBlits,
+}
+
+enum Step {
+    NextScreen,
+    Presented,
+    Preempted,
+}
+
+impl PresentState {
+    pub(crate) fn new(present: Present) -> Self {
+        Self {
+            present,
+            screen: 0,
+            frames: 0,
+            drawing: None,
+        }
+    }
+
+    pub(crate) fn frames(&self) -> u32 {
+        self.frames
+    }
+
+    pub(crate) fn run(&mut self, budget: &mut Budget) -> Progress {
+        while let Some(screen) = self.present.screens.get(self.screen) {
+            if budget.is_spent() {
+                return Progress::Preempted;
+            }
+            let screen = Arc::clone(screen);
+            match self.step(&screen, budget) {
+                Ok(Step::NextScreen) => {}
+                Ok(Step::Presented) => self.frames = self.frames.saturating_add(1),
+                Ok(Step::Preempted) => return Progress::Preempted,
+                Err(out_of_memory) => return Progress::Failed(out_of_memory),
+            }
+            self.drawing = None;
+            self.screen = self.screen.saturating_add(1);
+        }
+        Progress::Done
+    }
+
+    fn step(&mut self, screen: &Screen, budget: &mut Budget) -> Result<Step, OutOfMemory> {
+        let mut state = screen.state();
+        let state = &mut *state;
+        let unchanged = |drawing: &Drawing| drawing.generation == state.generation;
+        let mut drawing = match self.drawing.take().filter(unchanged) {
+            Some(drawing) => drawing,
+            None => match self.begin(state, budget)? {
+                Some(drawing) => drawing,
+                None => return Ok(Step::NextScreen),
+            },
+        };
+        let done = match &self.present.source {
+            Source::Image(image) => {
+                let pixels = image.pixels();
+                drawing.draw(state, Bytes::Host(pixels.bytes()), budget)
+            }
+            Source::Blob(blob) => drawing.draw(state, Bytes::Guest(blob), budget),
+        };
+        if !done {
+            self.drawing = Some(drawing);
+            return Ok(Step::Preempted);
+        }
+        drawing.finish(state);
+        Ok(Step::Presented)
+    }
+
+    /// Decides how the screen gets its frame; `None`: it shows nothing of this.
+    fn begin(
+        &self,
+        state: &mut ScreenState,
+        budget: &mut Budget,
+    ) -> Result<Option<Drawing>, OutOfMemory> {
+        let (Some(mode), Some(shown)) = (state.mode, state.shown) else {
+            return Ok(None);
+        };
+        if shown.allocation != self.present.allocation || !self.source_has(&shown.surface) {
+            return Ok(None);
+        }
+        let Some(from) = self.present.rect.intersect(&shown.rect) else {
+            return Ok(None);
+        };
+        let damage = Rect {
+            x: from.x.saturating_sub(shown.rect.x),
+            y: from.y.saturating_sub(shown.rect.y),
+            ..from
+        };
+        let frame = Surface::packed(mode.size, mode.format);
+        let blit = Blit::new(&shown.surface, &from, &frame, &damage);
+        let mut drawing = Drawing {
+            generation: state.generation,
+            damage,
+            blit,
+            flipped: false,
+            back: None,
+        };
+        let Some(buffer) = state.sink.frame_buffer() else {
+            return Ok(Some(drawing));
+        };
+        if let Source::Image(image) = &self.present.source {
+            let pixels = image.pixels();
+            let whole = shown.rect == Rect::whole(image.size()) && from == shown.rect;
+            // The sink may show the image's buffer already: then the pixels are there.
+            let flipped = pixels.is_same(buffer) && shown.rect == Rect::whole(image.size());
+            if flipped || (whole && pixels.flip_into(buffer).is_ok()) {
+                drop(pixels);
+                budget.charge(Budget::PIECE);
+                drawing.flipped = true;
+                return Ok(Some(drawing));
+            }
+        }
+        let exclusive = buffer.is_exclusive();
+        if exclusive && drawing.blit.cost() <= budget.left() {
+            return Ok(Some(drawing));
+        }
+        let (pixels, stale) = if !exclusive {
+            state.back = None;
+            (buffer.detach()?, Rect::whole(mode.size))
+        } else if let Some(back) = state.back.take() {
+            (back.pixels, back.stale)
+        } else {
+            let len = buffer.bytes().len();
+            (PixelBuffer::zeroed(len)?, Rect::whole(mode.size))
+        };
+        drawing.back = Some(Back {
+            pixels,
+            missed: SameShapeBlits::new(&frame, stale.difference(&damage)),
+        });
+        Ok(Some(drawing))
+    }
+
+    /// Whether the surface lies in the source: the screen's owner has checked it, but against what it was then.
+    fn source_has(&self, surface: &Surface) -> bool {
+        match &self.present.source {
+            Source::Image(image) => *surface == image.surface(),
+            Source::Blob(blob) => surface.check(blob.len()).is_ok(),
+        }
+    }
+}
+
+impl Drawing {
+    /// Returns whether all is drawn.
+    fn draw(&mut self, state: &mut ScreenState, source: Bytes<'_>, budget: &mut Budget) -> bool {
+        if self.flipped {
+            return true;
+        }
+        let Some(back) = &mut self.back else {
+            return match state.sink.alloc_frame() {
+                Some(frame) => self.blit.run(source, frame, budget),
+                None => true,
+            };
+        };
+        let (Some(front), Some(bytes)) = (state.sink.frame_buffer(), back.pixels.bytes_mut())
+        else {
+            return true;
+        };
+        back.missed.run(front.bytes(), bytes, budget) && self.blit.run(source, bytes, budget)
+    }
+
+    fn finish(mut self, state: &mut ScreenState) {
+        if let Some(back) = self.back.take()
+            && let Some(front) = state.sink.frame_buffer()
+        {
+            let mut old = std::mem::replace(front, back.pixels);
+            if old.is_exclusive() {
+                state.back = Some(BackBuffer {
+                    pixels: old,
+                    stale: Rect::default(),
+                });
+            }
+        }
+        self.presented(state);
+    }
+
+    fn presented(&self, state: &mut ScreenState) {
+        if let Some(back) = &mut state.back {
+            back.stale = back.stale.union(&self.damage);
+        }
+        state.sink.present_frame(self.damage);
+    }
+}
