@@ -25,12 +25,23 @@ pub enum Event {
         /// What it is promised from now on.
         profile: VmProfile,
     },
-    /// A VM has work where it had none.
+    /// How long the VM's units can be from now on, if the caller knows: `c` of the bound `c/share + L` is as exact as
+    /// this is. It stays until it is replaced, never exceeds a declared `max_unit`, and holds for the units that start
+    /// after it: tell it before the `Ready` or the `UnitDone` after which such a unit may start.
+    UnitBound {
+        /// The VM.
+        vm: VmId,
+        /// The longest unit to come; `None`: back to what was declared or learned.
+        at_most: Option<Nanos>,
+    },
+    /// A VM has work where it had none. Said of a VM that has work already, it changes nothing; said of a VM that is
+    /// running, it overrules a later `more: false` of the unit that runs (no wake-up is lost).
     Ready {
         /// The VM.
         vm: VmId,
     },
-    /// A unit ended on an engine that was granted.
+    /// A unit ended on an engine that was granted. A VM that was granted the engine and found nothing to run reports a
+    /// unit of length zero. No action for that engine in answer: the VM still holds it.
     UnitDone {
         /// The engine.
         engine: EngineId,
@@ -56,6 +67,7 @@ pub enum Action {
         vm: VmId,
     },
     /// Another VM has the better claim now: the VM must end its current unit at the next preemption point and report it.
+    /// That report is always answered by `Revoke`. Said at most once per grant.
     Preempt {
         /// The engine.
         engine: EngineId,

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! `guaranteed`: each VM gets its guarantee whenever it has work, and nothing is left idle for it.
+//!
+//! # Promise
+//! - *Guarantee.* A VM with the share `f` of the engine is served as if it had an engine of its own that is `f` times as
+//!   fast, but for one unit of somebody else (the bound below). What others do cannot change that.
+//! - *No waste.* The engine is never idle while a VM has work (and is under its limit). Time that its owner does not want
+//!   is lent, in proportion to the shares of those who want it; a loan is not held against the borrower, and costs the
+//!   owner who comes back at most one unit.
+//! - *Every nanosecond is paid.* What a unit really took is charged, not what it was expected to take. A VM that overran
+//!   waits until the others have had their part; sleeping, leaving and coming back, or a new profile change nothing about it.
+//! - A VM without a guarantee gets what is lent, as if it had 1 %; it never delays another by more than one unit.
+//!
+//! # In one picture
+//! Give every VM a ruler on which its work is laid end to end, each nanosecond of work as long as `1/f`: a VM with a
+//! quarter needs four ruler nanoseconds for one of its own. *Virtual time* `V` moves along all rulers at once, as fast as
+//! the engine works. A VM whose next work begins behind `V` is *due*: an engine of its own would have begun it by now. A
+//! VM whose work begins beyond `V` is *ahead*: it has had more than its guarantee, by that much. Among those who are due,
+//! run the one whose work would end first. That is all; the rest is care with the edges.
+//!
+//! # Formula
+//! (WF2Q+ of Bennett and Zhang, on a clock that runs with *reserved* and not with *active* shares.)
+//! - A VM's work is cut into *requests* of at most `r` ns: start tag `S`, finish tag `F = S + r/f`.
+//! - On wake `S = max(V, reached)`, where `reached = S + used/f` of its last request: debt (`reached > V`) stays.
+//! - The engine goes to the smallest `F` among those with `S <= V`; equal ones in turn. It is looked at again after each
+//!   unit, and a VM that wakes with a smaller `F` asks for the unit that runs to be cut short.
+//! - A request ends when another unit might not fit (`used + e > r`, `e` being the longest unit expected of the VM); the
+//!   next one starts at `reached`, with the true work charged.
+//! - `V` advances by one for each nanosecond that the engine works or idles. If everyone is ahead, it jumps to the
+//!   smallest `S`: time is being lent. So `V` moves at least as fast as the engine.
+//! - Best effort: queued by `S` as with a share of 1 %, and looked at only when nobody with a guarantee is due.
+//!
+//! # Requests and slices
+//! The first request after a wake is one unit, `r = e`; each next is twice as long, up to `max(slice, e)`. So an interactive
+//! VM has the early finish tag of a small request, and a VM that stays busy keeps the engine for a slice at a time against
+//! others with an equal claim, instead of changing hands after each unit. A slice is **not** a non-preemptible stretch: a VM
+//! with an earlier finish tag takes over after the unit that runs, and the holder's request goes on later with its old tags.
+//! With `slice = 0` each unit is a request, and the rule decides after each.
+//!
+//! # Bound
+//! `L` is the longest *unit* of any VM (slices are not part of it). A piece of work of `c` ns that arrives when the VM's
+//! own slower engine would be done with what came before (or else queues behind that) ends within
+//! **`c'/f + L` of engine time**, where `c'` is `c` with its last request counted whole:
+//! - `c' = c` with `slice = 0`, if units are as long as announced (`max_unit`, [`crate::Event::UnitBound`]);
+//! - otherwise `c' <= min(2c + e, c + max(slice, e))` for work that finds the VM idle and out of debt, and
+//!   `c' <= c + max(slice, e)` always.
+//!
+//! That `e` counts, and not the true length, is no weakness of this rule: who does not know how long a unit is cannot
+//! promise `c/f + L` for a short one (ten VMs whose units may be long or short, run first, break the bound of the
+//! others if they turn out long; run last, their own if they turn out short). "Engine time" excludes the gaps between units
+//! while the engine changes hands: they slow everybody down alike and move no tag. A VM with a limit is promised that
+//! limit first; the bound holds for VMs without one. Lag while busy: at most `r + f L` behind and `(1 - f) r` ahead.
+//!
+//! # Why it holds
+//! 1. *The tags do not promise too late.* `V` moves at least as fast as time. Let `D` be the time at which the VM's own slower
+//!    engine ends the request: `D = max(arrival, D before) + r/f`. By induction on `S = max(V, reached)`, `V(D) >= F`.
+//! 2. *What is due by `F` is done by `F + L`.* Look at a request with finish tag `F`, and at the last moment `t0` before its
+//!    end at which nobody due had a finish tag of at most `F`. From then on only requests with finish tags up to `F`
+//!    run, after at most one unit that was running already: `L`. Those requests start at or after `V(t0)`: they were ahead at
+//!    `t0`, or woke later. One VM's requests do not overlap on its ruler, so it has at most `f (F - V(t0))` of them, and all
+//!    together at most `F - V(t0)`, because admission keeps the sum of all `f` at or below 1. Meanwhile somebody is due, so
+//!    `V` does not jump and moves exactly as fast as the engine works: all of it is done when `V <= F + L`.
+//! 3. From 1 and 2: the request ends at most `L` after `D`.
+//! 4. Nobody can get around 2 by leaving and joining: [`super::leavers`]. By a new profile: `reached - V` is converted so
+//!    that the *work* owed stays the same, and the reservations in use still add up to at most 1 at every point of the ruler
+//!    (a VM whose share grows into the place of one that just left in debt may cost others that one request, once).
+//! 5. Rounding: finish tags are rounded up, start tags are exact (the remainder is carried), debts are rounded up. All of it
+//!    moves the bound by less than 2 ns.
+//!
+//! Sleep loses a VM nothing but lateness: what it was owed when it went to sleep is at most what the bound allows
+//! to be late (`L`), and its reservation waits for it. Keeping more would let sleepers wake together and be late with others' work.
+//!
+//! # Tests
+//! `tests/guarantee.rs` (the bound, non-interference, cold start, bursts, sleepers, slices), `tests/shares.rs` (shares,
+//! slices, lag, work conservation, best effort, limits), `tests/debt.rs` (sleep, profiles, leaving), `tests/order.rs`
+//! (determinism, names, the end of the clock), `tests/contract.rs` (actions and refusals).
+
+use super::Discipline;
+use super::leavers::Leavers;
+use super::virtual_time::{Virtual, Weight};
+use crate::estimate::Estimate;
+use crate::heap::Heap;
+use crate::table::Slot;
+use crate::{Nanos, VmId, VmProfile};
+
+/// The divisor of a VM without a guarantee: as if it had 1 % of the engine, but only while nobody with a guarantee is due.
+const BEST_EFFORT: Weight = Weight::from_parts(10_000);
+
+/// One VM's tags.
+#[derive(Clone, Debug)]
+struct Tags {
+    vm: VmId,
+    weight: Weight,
+    /// Whether it has a guarantee. Without one it is served from what is lent.
+    guaranteed: bool,
+    slice: u64,
+    estimate: Estimate,
+    /// Virtual start of the request that is being served or is next.
+    start: Virtual,
+    /// Remainder of the divisions that led to `start`.
+    carried: u32,
+    /// Virtual finish of that request, if it takes as long as it may.
+    finish: Virtual,
+    /// Nanoseconds that the request may take.
+    request: u64,
+    /// Nanoseconds of it that have run.
+    used: u64,
+}
+
+impl Tags {
+    /// Where the VM would start if its request ended here.
+    fn reached(&self) -> (Virtual, u32) {
+        let (length, carried) = self.weight.stretch(self.used, self.carried);
+        (self.start.saturating_add(length), carried)
+    }
+
+    /// Ends the request where it is: the true work is charged to the tag.
+    fn end_request(&mut self) {
+        (self.start, self.carried) = self.reached();
+        self.used = 0;
+    }
+
+    fn begin_request(&mut self, length: u64) {
+        self.request = length;
+        self.finish = self.start.saturating_add(self.weight.stretch_up(length));
+    }
+
+    /// The most that one request may ever take.
+    fn longest_request(&self) -> u64 {
+        self.slice.max(self.estimate.longest())
+    }
+
+    /// Whether another unit might not fit into the request.
+    fn exhausted(&self) -> bool {
+        let room = self.request.min(self.longest_request());
+        self.used.saturating_add(self.estimate.longest()) > room
+    }
+}
+
+/// The state of the policy on one engine.
+#[derive(Debug)]
+pub(crate) struct Guaranteed {
+    vms: Vec<Option<Tags>>,
+    /// Sum of the guarantees of those who are here, in ppm.
+    taken: u32,
+    /// Queued with a guarantee and due (`start <= now`), by finish tag.
+    due: Heap,
+    /// Queued with a guarantee and ahead (`start > now`), by start tag.
+    ahead: Heap,
+    /// Queued without a guarantee, by start tag.
+    lent: Heap,
+    leavers: Leavers,
+    holder: Option<Slot>,
+    /// Virtual time as far as it is certain: work done, idle time, jumps.
+    served: Virtual,
+    /// Virtual time, the unit that runs included; never goes back.
+    now: Virtual,
+    /// Real time of the last event, and of the start of the unit that runs.
+    clock: u64,
+    unit_began: u64,
+    /// Counts what is queued: equal claims are served in turn.
+    turn: u64,
+}
+
+impl Default for Guaranteed {
+    fn default() -> Self {
+        Self {
+            vms: Vec::new(),
+            taken: 0,
+            due: Heap::default(),
+            ahead: Heap::default(),
+            lent: Heap::default(),
+            leavers: Leavers::new(),
+            holder: None,
+            served: 0,
+            now: 0,
+            clock: 0,
+            unit_began: 0,
+            turn: 0,
+        }
+    }
+}
+
+impl Guaranteed {
+    fn tags(&self, slot: Slot) -> Option<&Tags> {
+        self.vms.get(slot.index())?.as_ref()
+    }
+
+    fn tags_mut(&mut self, slot: Slot) -> Option<&mut Tags> {
+        self.vms.get_mut(slot.index())?.as_mut()
+    }
+
+    fn enqueue(&mut self, slot: Slot) {
+        let Some(tags) = self.tags(slot) else { return };
+        let (start, finish, guaranteed) = (tags.start, tags.finish, tags.guaranteed);
+        self.turn = self.turn.wrapping_add(1);
+        if !guaranteed {
+            self.lent.insert(start, self.turn, slot);
+        } else if start <= self.now {
+            self.due.insert(finish, self.turn, slot);
+        } else {
+            self.ahead.insert(start, self.turn, slot);
+        }
+    }
+
+    /// Whether it was queued.
+    fn dequeue(&mut self, slot: Slot) -> bool {
+        self.due.remove(slot) || self.ahead.remove(slot) || self.lent.remove(slot)
+    }
+
+    /// Moves those whose start tag virtual time has reached. Each request moves at most once.
+    fn let_due(&mut self) {
+        while let Some((start, slot)) = self.ahead.first()
+            && start <= self.now
+        {
+            self.ahead.pop();
+            self.enqueue(slot);
+        }
+    }
+
+    /// Everyone is ahead: virtual time goes to the first of them, for nobody's claim lies before.
+    fn jump(&mut self, start: Virtual) {
+        self.now = start;
+        self.served = start;
+    }
+
+    fn hold(&mut self, slot: Slot) -> Option<Slot> {
+        self.holder = Some(slot);
+        self.unit_began = self.clock;
+        Some(slot)
+    }
+}
+
+impl Discipline for Guaranteed {
+    fn advance(&mut self, now: u64) {
+        let seen = if self.holder.is_some() {
+            // What the unit really took is known when it ends; until then this is the best view of it.
+            let so_far = now.saturating_sub(self.unit_began);
+            self.served.saturating_add(u128::from(so_far))
+        } else {
+            let idle = now.saturating_sub(self.clock);
+            self.served = self.served.saturating_add(u128::from(idle));
+            self.served
+        };
+        self.now = self.now.max(seen);
+        self.clock = now;
+    }
+
+    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile) {
+        if self.vms.len() <= slot.index() {
+            self.vms.resize(slot.index() + 1, None);
+            for heap in [&mut self.due, &mut self.ahead, &mut self.lent] {
+                heap.reserve(slot.index() + 1);
+            }
+        }
+        let own = Weight::of(profile.guarantee);
+        let (weight, part) = (own.unwrap_or(BEST_EFFORT), profile.guarantee.get());
+        let start = self
+            .leavers
+            .take_place(self.now, vm, weight, part, self.taken);
+        self.taken = self.taken.saturating_add(part);
+        self.vms[slot.index()] = Some(Tags {
+            vm,
+            weight,
+            guaranteed: own.is_some(),
+            slice: profile.slice.0,
+            estimate: Estimate::new(profile),
+            start,
+            carried: 0,
+            finish: start,
+            request: 0,
+            used: 0,
+        });
+    }
+
+    fn leave(&mut self, slot: Slot) {
+        self.sleep(slot);
+        let Some(tags) = self.vms.get_mut(slot.index()).and_then(Option::take) else {
+            return;
+        };
+        let part = if tags.guaranteed {
+            tags.weight.parts()
+        } else {
+            0
+        };
+        self.taken = self.taken.saturating_sub(part);
+        self.leavers
+            .add(self.now, tags.vm, tags.start, tags.weight, part);
+    }
+
+    fn set_profile(&mut self, slot: Slot, profile: &VmProfile) {
+        let queued = self.dequeue(slot);
+        let now = self.now;
+        let own = Weight::of(profile.guarantee);
+        let new = own.unwrap_or(BEST_EFFORT);
+        let Some(tags) = self.tags_mut(slot) else {
+            return;
+        };
+        let old = tags.weight;
+        let old_part = if tags.guaranteed { old.parts() } else { 0 };
+        tags.slice = profile.slice.0;
+        tags.estimate.set_profile(profile);
+        tags.guaranteed = own.is_some();
+        if old != new {
+            tags.end_request();
+            tags.start = if tags.start > now {
+                now.saturating_add(old.convert(tags.start - now, new))
+            } else {
+                // What it is owed is the same work too, but a VM that only now gets a guarantee is owed nothing.
+                let credit = if old_part > 0 {
+                    old.convert(now - tags.start, new)
+                } else {
+                    0
+                };
+                now.saturating_sub(credit)
+            };
+            tags.carried = 0;
+            tags.weight = new;
+            tags.begin_request(tags.estimate.longest());
+        }
+        self.taken = self
+            .taken
+            .saturating_sub(old_part)
+            .saturating_add(profile.guarantee.get());
+        if queued {
+            self.enqueue(slot);
+        }
+    }
+
+    fn set_unit_bound(&mut self, slot: Slot, at_most: Option<Nanos>) {
+        let queued = self.dequeue(slot);
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.estimate.set_bound(at_most);
+            if queued {
+                // The request that waits has to be long enough for the unit that will start it, or go on with it.
+                tags.begin_request(tags.used.saturating_add(tags.estimate.longest()));
+            }
+        }
+        if queued {
+            self.enqueue(slot);
+        }
+    }
+
+    fn wake(&mut self, slot: Slot) {
+        let now = self.now;
+        let Some(tags) = self.tags_mut(slot) else {
+            return;
+        };
+        if tags.start < now {
+            tags.start = now;
+            tags.carried = 0;
+        }
+        tags.begin_request(tags.estimate.longest());
+        self.enqueue(slot);
+    }
+
+    fn sleep(&mut self, slot: Slot) {
+        self.dequeue(slot);
+        if self.holder == Some(slot) {
+            self.holder = None;
+        }
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.end_request();
+        }
+    }
+
+    fn charge(&mut self, slot: Slot, ran: Nanos) {
+        self.served = self.served.saturating_add(u128::from(ran.0));
+        self.now = self.now.max(self.served);
+        self.unit_began = self.clock;
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.estimate.record(ran.0);
+            // A unit of length zero costs one nanosecond of claim: an endless row of them must not hold the engine.
+            tags.used = tags.used.saturating_add(ran.0.max(1));
+        }
+    }
+
+    fn keeps(&mut self, slot: Slot) -> bool {
+        self.tags(slot).is_some_and(|tags| !tags.exhausted()) && !self.outranked()
+    }
+
+    fn put_back(&mut self, slot: Slot) {
+        if self.holder == Some(slot) {
+            self.holder = None;
+        }
+        if let Some(tags) = self.tags_mut(slot)
+            && tags.exhausted()
+        {
+            tags.end_request();
+            let unit = tags.estimate.longest();
+            let twice = tags.request.saturating_mul(2).max(unit);
+            tags.begin_request(twice.min(tags.longest_request()));
+        }
+        self.enqueue(slot);
+    }
+
+    fn pick(&mut self) -> Option<Slot> {
+        self.let_due();
+        if self.due.first().is_none() {
+            // Nobody with a guarantee is due: the time is lent, to whoever has the smallest start tag.
+            let owner = self.ahead.first().map(|(start, _)| start);
+            let lent = self.lent.first();
+            if let Some((start, slot)) = lent
+                && owner.is_none_or(|owner| start < owner)
+            {
+                self.lent.pop();
+                if start > self.now {
+                    self.jump(start);
+                }
+                let now = self.now;
+                if let Some(tags) = self.tags_mut(slot)
+                    && tags.start < now
+                    && tags.used == 0
+                {
+                    // What is lent cannot be saved up.
+                    tags.start = now;
+                    tags.carried = 0;
+                }
+                return self.hold(slot);
+            }
+            let start = owner?;
+            self.jump(start);
+            self.let_due();
+        }
+        let slot = self.due.pop()?;
+        self.hold(slot)
+    }
+
+    fn outranked(&mut self) -> bool {
+        self.let_due();
+        let Some((finish, _)) = self.due.first() else {
+            return false;
+        };
+        self.holder
+            .and_then(|holder| self.tags(holder))
+            .is_none_or(|tags| !tags.guaranteed || finish < tags.finish)
+    }
+
+    fn lag(&self, slot: Slot) -> i64 {
+        let Some(tags) = self.tags(slot) else {
+            return 0;
+        };
+        let (reached, _) = tags.reached();
+        let work = |length| i64::try_from(tags.weight.work_in(length)).unwrap_or(i64::MAX);
+        if reached > self.now {
+            return -work(reached - self.now);
+        }
+        let queued = self.due.contains(slot) || self.ahead.contains(slot);
+        if tags.guaranteed && (queued || self.holder == Some(slot)) {
+            work(self.now - reached)
+        } else {
+            0
+        }
+    }
+}

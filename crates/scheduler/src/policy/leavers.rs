@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! What VMs owed when they left, so that leaving and coming back is not a way out of debt.
+//!
+//! A VM that leaves ahead of its guarantee has used time of its reservation that is yet to come. If its place were given away
+//! at once, the reservations in use would for a while add up to more than the engine, and the bound of everybody else would
+//! fall. So the place stays taken until virtual time has reached the leaver's tag (its *zero-lag time*, as Linux's
+//! `SCHED_DEADLINE` has it). Nobody is refused for that: a VM that needs such a place joins with its first start tag put
+//! off to that time.
+
+use super::virtual_time::{Virtual, Weight};
+use crate::{Ppm, VmId};
+
+#[derive(Clone, Copy, Debug)]
+struct Leaver {
+    vm: VmId,
+    until: Virtual,
+    /// The part of the engine that is still taken; 0 for a VM without a guarantee.
+    part: u32,
+    weight: Weight,
+}
+
+/// The last VMs that left in debt.
+#[derive(Clone, Debug)]
+pub(super) struct Leavers {
+    list: Vec<Leaver>,
+}
+
+impl Leavers {
+    /// How many are told apart. With more, the two whose debts end first are merged: later than needed, never too early.
+    const ROOM: usize = 64;
+
+    pub(super) fn new() -> Self {
+        Self {
+            list: Vec::with_capacity(Self::ROOM),
+        }
+    }
+
+    /// Remembers that `vm` left with its tag at `until`, `part` of the engine being its guarantee.
+    pub(super) fn add(
+        &mut self,
+        now: Virtual,
+        vm: VmId,
+        until: Virtual,
+        weight: Weight,
+        part: u32,
+    ) {
+        self.list.retain(|leaver| leaver.until > now);
+        if until <= now {
+            return;
+        }
+        if self.list.len() == Self::ROOM {
+            self.list.sort_unstable_by_key(|leaver| leaver.until);
+            let first = self.list.remove(0);
+            if let Some(second) = self.list.first_mut() {
+                second.part = second.part.saturating_add(first.part);
+            }
+        }
+        self.list.push(Leaver {
+            vm,
+            until,
+            part,
+            weight,
+        });
+    }
+
+    /// The earliest start tag of `vm`, which joins with `weight` and the guarantee `part`, when those who are here hold
+    /// `taken` parts without it.
+    pub(super) fn take_place(
+        &mut self,
+        now: Virtual,
+        vm: VmId,
+        weight: Weight,
+        part: u32,
+        taken: u32,
+    ) -> Virtual {
+        self.list.retain(|leaver| leaver.until > now);
+        let mut start = now;
+        // Its own debt first: the same work, at the new share.
+        if let Some(at) = self.list.iter().position(|leaver| leaver.vm == vm) {
+            let own = self.list.swap_remove(at);
+            let debt = own.until.saturating_sub(now);
+            start = now.saturating_add(own.weight.convert(debt, weight));
+        }
+        let owed: u32 = self
+            .list
+            .iter()
+            .fold(0, |sum, leaver| sum.saturating_add(leaver.part));
+        let mut missing = taken
+            .saturating_add(part)
+            .saturating_add(owed)
+            .saturating_sub(Ppm::WHOLE.get());
+        self.list.sort_unstable_by_key(|leaver| leaver.until);
+        for leaver in &mut self.list {
+            if missing == 0 || part == 0 {
+                break;
+            }
+            let got = missing.min(leaver.part);
+            if got > 0 {
+                leaver.part -= got;
+                missing -= got;
+                start = start.max(leaver.until);
+            }
+        }
+        start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALF: u32 = 500_000;
+
+    fn half() -> Weight {
+        Weight::from_parts(HALF)
+    }
+
+    #[test]
+    fn given_a_leaver_in_debt_when_its_place_is_needed_then_the_new_vm_starts_after_the_debt() {
+        let mut leavers = Leavers::new();
+        leavers.add(100, VmId(1), 900, half(), HALF);
+        assert_eq!(leavers.take_place(100, VmId(2), half(), HALF, HALF), 900);
+    }
+
+    #[test]
+    fn given_a_leaver_in_debt_when_there_is_room_beside_it_then_the_new_vm_starts_now() {
+        let mut leavers = Leavers::new();
+        leavers.add(100, VmId(1), 900, half(), HALF);
+        assert_eq!(leavers.take_place(100, VmId(2), half(), HALF, 0), 100);
+    }
+
+    #[test]
+    fn given_a_leaver_in_debt_when_it_comes_back_then_it_owes_the_same_work() {
+        let mut leavers = Leavers::new();
+        leavers.add(100, VmId(1), 900, half(), HALF);
+        // 800 virtual ns at one half are 400 ns of work, and 1,600 virtual ns at a quarter.
+        let quarter = Weight::from_parts(250_000);
+        assert_eq!(
+            leavers.take_place(100, VmId(1), quarter, 250_000, 0),
+            100 + 1_600
+        );
+    }
+
+    #[test]
+    fn given_more_leavers_than_are_told_apart_then_no_part_becomes_free_early() {
+        let mut leavers = Leavers::new();
+        for vm in 0..1_000 {
+            leavers.add(
+                0,
+                VmId(vm),
+                1_000 + u128::from(vm),
+                Weight::from_parts(1_000),
+                1_000,
+            );
+        }
+        // All of the engine is still taken, so a VM that needs all of it waits for the last debt.
+        let whole = Weight::from_parts(1_000_000);
+        assert_eq!(
+            leavers.take_place(0, VmId(5_000), whole, 1_000_000, 0),
+            1_999
+        );
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! The seam between the mechanism (who is here, what they hold, what they used) and a rule that says who is next.
+
+mod guaranteed;
+mod leavers;
+mod virtual_time;
+
+use std::fmt;
+
+use crate::table::Slot;
+use crate::{Nanos, VmId, VmProfile};
+
+pub(crate) use guaranteed::Guaranteed;
+
+/// How VMs share an engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Policy {
+    /// Each VM gets at least its guarantee whenever it has work, and what others do not use is lent. The promise, the
+    /// rule, the bound and its proof open `policy/guaranteed.rs`.
+    #[default]
+    Guaranteed,
+}
+
+impl Policy {
+    /// A fresh instance for one engine.
+    pub(crate) fn discipline(self) -> Box<dyn Discipline> {
+        match self {
+            Self::Guaranteed => Box::new(Guaranteed::default()),
+        }
+    }
+}
+
+/// A queueing discipline: the order in which VMs with work get one engine.
+///
+/// The scheduler calls [`Discipline::advance`] before anything else with the time of each event, and never names a slot
+/// that has not joined. A slot is asleep, queued, or the holder of the engine.
+pub(crate) trait Discipline: fmt::Debug + Send {
+    /// Time (since the first event, in nanoseconds) has come to `now`.
+    fn advance(&mut self, now: u64);
+    /// A VM joins, asleep.
+    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile);
+    /// A VM leaves, whatever it was doing.
+    fn leave(&mut self, slot: Slot);
+    /// What a VM was promised changes; what it owes does not.
+    fn set_profile(&mut self, slot: Slot, profile: &VmProfile);
+    /// The units of a VM that start from now on are at most so long.
+    fn set_unit_bound(&mut self, slot: Slot, at_most: Option<Nanos>);
+    /// A sleeping VM has work: it is queued.
+    fn wake(&mut self, slot: Slot);
+    /// A VM, queued or holder, has no work, or may not run for now: it sleeps.
+    fn sleep(&mut self, slot: Slot);
+    /// The holder ran for `ran`.
+    fn charge(&mut self, slot: Slot, ran: Nanos);
+    /// Whether the holder should run another unit without any decision being due.
+    fn keeps(&mut self, slot: Slot) -> bool;
+    /// The holder has more work, but a decision is due: it is queued.
+    fn put_back(&mut self, slot: Slot);
+    /// Takes the VM that is next out of the queue and makes it the holder; `None` if none is queued.
+    fn pick(&mut self) -> Option<Slot>;
+    /// Whether a queued VM has a better claim than the holder.
+    fn outranked(&mut self) -> bool;
+    /// GPU nanoseconds that a VM is owed (positive) or owes (negative).
+    fn lag(&self, slot: Slot) -> i64;
+}
