@@ -9,6 +9,7 @@
 //! * [`request_len`] tells from a small prefix how long a request may be, so that a device copies no more than it needs.
 //! * [`Request::encode`] is the driver's side; `decode(encode(x)) == x`.
 //! * [`Response::encode`] and [`Response::decode`] do the same for answers.
+//! * [`edid`] writes the EDID of a virtual monitor for any mode.
 //!
 //! What the types promise: a [`ResourceId`] is not zero, a [`ScanoutId`] is below 16, a [`Format`] is one of the eight,
 //! [`MemEntries`] holds exactly the entries its command claims. What they cannot promise, because it depends on the device's state:
@@ -43,6 +44,7 @@ extern crate std;
 mod command;
 mod config;
 mod decode;
+pub mod edid;
 mod encode;
 mod error;
 mod feature;
