@@ -102,7 +102,7 @@ mod tests {
             (1920, 1080, 2080, 1111, 138_500),
             (1920, 1200, 2080, 1235, 154_000),
             (2560, 1600, 2720, 1646, 268_500),
-            (3840, 2160, 4000, 2222, 533_000),
+            (3840, 2160, 4000, 2222, 533_250),
         ];
         for (width, height, h_total, v_total, khz) in modes {
             let timing = Timing::reduced_blanking(width, height, 60);
