@@ -1,0 +1,16 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# Runs every job of $SHARE/jobs in turn. Outputs gather in a temporary folder and are copied to $SHARE/out when a job has ended.
+
+cd "$SHARE" || exit 1
+for job in jobs/*; do
+    name=${job#jobs/}
+    out=$(mktemp -d)
+    echo "@@job $name"
+    sh ./drive-job.sh "$job" "$out" "$(cat seconds)"
+    mkdir -p "out/$name"
+    cp "$out"/* "out/$name/"
+    rm -rf "$out"
+    echo "@@job-exit $name $(cat "out/$name/exit")"
+done
