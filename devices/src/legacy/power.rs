@@ -50,15 +50,18 @@ impl BusDevice for AcpiPower {
     fn write(&self, offset: u64, data: &[u8]) {
         let Some(&value) = data.first() else { return };
         match offset {
-            SLEEP_CONTROL_OFFSET if value & SLEEP_ENABLE != 0 => {
-                if (value >> SLEEP_TYPE_SHIFT) & SLEEP_TYPE_MASK == S5_SLEEP_TYPE {
-                    self.exit.request_exit(ExitRequest::PowerOff);
-                }
+            SLEEP_CONTROL_OFFSET if is_soft_off(value) => {
+                self.exit.request_exit(ExitRequest::PowerOff)
             }
             RESET_OFFSET if value == RESET_VALUE => self.exit.request_exit(ExitRequest::Reset),
             _ => {}
         }
     }
+}
+
+/// Whether a sleep control value enters S5 now.
+fn is_soft_off(value: u8) -> bool {
+    value & SLEEP_ENABLE != 0 && (value >> SLEEP_TYPE_SHIFT) & SLEEP_TYPE_MASK == S5_SLEEP_TYPE
 }
 
 #[cfg(test)]
