@@ -4,7 +4,7 @@
 use core::fmt;
 
 use crate::command::CommandCode;
-use crate::header::{CtrlHeader, HEADER_LEN};
+use crate::header::{CtrlHeader, HEADER_LEN, ResponseHeader};
 use crate::limits::{MAX_MEM_ENTRIES, MAX_SUBMIT_LEN};
 use crate::response::ErrorCode;
 
@@ -21,6 +21,13 @@ impl DecodeError {
     #[must_use]
     pub const fn header(&self) -> Option<CtrlHeader> {
         self.header
+    }
+
+    /// What the error response echoes; nothing if there was no header.
+    #[must_use]
+    pub fn response_header(&self) -> ResponseHeader {
+        self.header
+            .map_or_else(ResponseHeader::default, ResponseHeader::from)
     }
 
     /// The reason.

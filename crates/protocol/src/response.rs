@@ -1,131 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-//! Every response of the GPU device, typed; to bytes for the device, from bytes for the driver.
+//! Every response of the GPU device, typed, and to bytes: the device's side. `decode` is the driver's.
 
-use core::fmt;
+mod code;
+mod decode;
 
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+pub use code::{ErrorCode, ResponseType};
+pub use decode::ResponseDecodeError;
 
 use crate::encode::Writer;
 use crate::error::BufferTooSmall;
 use crate::geometry::Rect;
-use crate::header::{CtrlHeader, HEADER_LEN, ResponseHeader};
+use crate::header::{HEADER_LEN, ResponseHeader};
 use crate::id::CapsetId;
 use crate::limits::{EDID_MAX_LEN, MAX_SCANOUTS_LEN};
 use crate::wire;
-
-/// Declares the response numbers from one table.
-macro_rules! response_types {
-    ($($variant:ident = $code:literal, $name:literal;)*) => {
-        /// A response's number (`enum virtio_gpu_ctrl_type`).
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u32)]
-        pub enum ResponseType {
-            $(#[doc = concat!("`VIRTIO_GPU_RESP_", $name, "`")] $variant = $code,)*
-        }
-
-        impl ResponseType {
-            /// Every response, by number.
-            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$variant),*];
-
-            /// The response with this number on the wire.
-            #[must_use]
-            pub const fn from_wire(code: u32) -> Option<Self> {
-                match code {
-                    $($code => Some(Self::$variant),)*
-                    _ => None,
-                }
-            }
-
-            /// The specification's name without `VIRTIO_GPU_RESP_`.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-    };
-}
-
-response_types! {
-    OkNoData = 0x1100, "OK_NODATA";
-    OkDisplayInfo = 0x1101, "OK_DISPLAY_INFO";
-    OkCapsetInfo = 0x1102, "OK_CAPSET_INFO";
-    OkCapset = 0x1103, "OK_CAPSET";
-    OkEdid = 0x1104, "OK_EDID";
-    OkResourceUuid = 0x1105, "OK_RESOURCE_UUID";
-    OkMapInfo = 0x1106, "OK_MAP_INFO";
-    ErrUnspec = 0x1200, "ERR_UNSPEC";
-    ErrOutOfMemory = 0x1201, "ERR_OUT_OF_MEMORY";
-    ErrInvalidScanoutId = 0x1202, "ERR_INVALID_SCANOUT_ID";
-    ErrInvalidResourceId = 0x1203, "ERR_INVALID_RESOURCE_ID";
-    ErrInvalidContextId = 0x1204, "ERR_INVALID_CONTEXT_ID";
-    ErrInvalidParameter = 0x1205, "ERR_INVALID_PARAMETER";
-}
-
-impl ResponseType {
-    /// The number on the wire.
-    #[must_use]
-    pub const fn get(self) -> u32 {
-        self as u32
-    }
-
-    /// The error, if it is one.
-    #[must_use]
-    pub const fn error(self) -> Option<ErrorCode> {
-        Some(match self {
-            Self::ErrUnspec => ErrorCode::Unspec,
-            Self::ErrOutOfMemory => ErrorCode::OutOfMemory,
-            Self::ErrInvalidScanoutId => ErrorCode::InvalidScanoutId,
-            Self::ErrInvalidResourceId => ErrorCode::InvalidResourceId,
-            Self::ErrInvalidContextId => ErrorCode::InvalidContextId,
-            Self::ErrInvalidParameter => ErrorCode::InvalidParameter,
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for ResponseType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// The error responses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ErrorCode {
-    /// Anything that no other code names.
-    Unspec,
-    /// The host, or the guest's share of it, is out of memory.
-    OutOfMemory,
-    /// No such scanout.
-    InvalidScanoutId,
-    /// No such resource, or one where none may be.
-    InvalidResourceId,
-    /// No such context, or one where none may be.
-    InvalidContextId,
-    /// Another argument is wrong.
-    InvalidParameter,
-}
-
-impl From<ErrorCode> for ResponseType {
-    fn from(error: ErrorCode) -> Self {
-        match error {
-            ErrorCode::Unspec => Self::ErrUnspec,
-            ErrorCode::OutOfMemory => Self::ErrOutOfMemory,
-            ErrorCode::InvalidScanoutId => Self::ErrInvalidScanoutId,
-            ErrorCode::InvalidResourceId => Self::ErrInvalidResourceId,
-            ErrorCode::InvalidContextId => Self::ErrInvalidContextId,
-            ErrorCode::InvalidParameter => Self::ErrInvalidParameter,
-        }
-    }
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        ResponseType::from(*self).fmt(f)
-    }
-}
-
-impl core::error::Error for ErrorCode {}
 
 /// One scanout as GET_DISPLAY_INFO describes it (`struct virtio_gpu_display_one`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -212,7 +100,7 @@ pub enum Response<'a> {
     Err(ErrorCode),
 }
 
-impl<'a> Response<'a> {
+impl Response<'_> {
     /// The response's number.
     #[must_use]
     pub fn code(&self) -> ResponseType {
@@ -293,76 +181,11 @@ impl<'a> Response<'a> {
         }
         Ok(length)
     }
-
-    /// Reads a response and what it echoes: the driver's side. Bytes after it are ignored, except for OK_CAPSET, whose data is all
-    /// of them.
-    ///
-    /// # Errors
-    ///
-    /// Too few bytes, an unknown number, or a field that no device may write.
-    pub fn decode(bytes: &'a [u8]) -> Result<(ResponseHeader, Self), ResponseDecodeError> {
-        let (raw, body) = wire::CtrlHdr::ref_from_prefix(bytes)
-            .map_err(|_| too_short(HEADER_LEN, bytes.len()))?;
-        let header = CtrlHeader::from_wire(raw);
-        let code = ResponseType::from_wire(header.code)
-            .ok_or(ResponseDecodeError::UnknownResponse { code: header.code })?;
-        let response = match code {
-            ResponseType::OkNoData => Self::OkNoData,
-            ResponseType::OkDisplayInfo => {
-                let raw = prefix::<wire::RespDisplayInfo>(body)?;
-                Self::OkDisplayInfo(DisplayInfo {
-                    modes: raw.pmodes.each_ref().map(DisplayMode::from),
-                })
-            }
-            ResponseType::OkCapsetInfo => {
-                let raw = prefix::<wire::RespCapsetInfo>(body)?;
-                Self::OkCapsetInfo(CapsetInfo {
-                    id: CapsetId::new(raw.capset_id.get()),
-                    max_version: raw.capset_max_version.get(),
-                    max_size: raw.capset_max_size.get(),
-                })
-            }
-            ResponseType::OkCapset => Self::OkCapset(body),
-            ResponseType::OkEdid => {
-                let raw = prefix::<wire::RespEdid>(body)?;
-                let size = raw.size.get();
-                let data = usize::try_from(size)
-                    .ok()
-                    .and_then(|size| raw.edid.get(..size));
-                Self::OkEdid(data.ok_or(ResponseDecodeError::BadEdidSize { size })?)
-            }
-            ResponseType::OkResourceUuid => {
-                Self::OkResourceUuid(prefix::<wire::RespResourceUuid>(body)?.uuid)
-            }
-            ResponseType::OkMapInfo => {
-                let map_info = prefix::<wire::RespMapInfo>(body)?.map_info.get();
-                let cache = MapCache::from_wire(map_info);
-                Self::OkMapInfo(cache.ok_or(ResponseDecodeError::BadMapInfo { map_info })?)
-            }
-            ResponseType::ErrUnspec => Self::Err(ErrorCode::Unspec),
-            ResponseType::ErrOutOfMemory => Self::Err(ErrorCode::OutOfMemory),
-            ResponseType::ErrInvalidScanoutId => Self::Err(ErrorCode::InvalidScanoutId),
-            ResponseType::ErrInvalidResourceId => Self::Err(ErrorCode::InvalidResourceId),
-            ResponseType::ErrInvalidContextId => Self::Err(ErrorCode::InvalidContextId),
-            ResponseType::ErrInvalidParameter => Self::Err(ErrorCode::InvalidParameter),
-        };
-        Ok((header.response(), response))
-    }
 }
 
 impl From<ErrorCode> for Response<'_> {
     fn from(error: ErrorCode) -> Self {
         Self::Err(error)
-    }
-}
-
-impl From<&wire::DisplayOne> for DisplayMode {
-    fn from(raw: &wire::DisplayOne) -> Self {
-        Self {
-            rect: (&raw.r).into(),
-            enabled: raw.enabled.get() != 0,
-            flags: raw.flags.get(),
-        }
     }
 }
 
@@ -380,60 +203,3 @@ fn put_edid(to: &mut Writer<'_>, data: &[u8]) {
     }
     to.put(&raw);
 }
-
-fn too_short(needed: usize, got: usize) -> ResponseDecodeError {
-    ResponseDecodeError::TooShort { needed, got }
-}
-
-fn prefix<T: FromBytes + KnownLayout + Immutable + Unaligned>(
-    body: &[u8],
-) -> Result<&T, ResponseDecodeError> {
-    let needed = HEADER_LEN.saturating_add(size_of::<T>());
-    T::ref_from_prefix(body)
-        .map(|(raw, _)| raw)
-        .map_err(|_| too_short(needed, body.len().saturating_add(HEADER_LEN)))
-}
-
-/// Why bytes are not a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResponseDecodeError {
-    /// Fewer bytes than the response has.
-    TooShort {
-        /// Bytes needed, header included.
-        needed: usize,
-        /// Bytes there are.
-        got: usize,
-    },
-    /// No response has this number. A device that never answered leaves 0 here.
-    UnknownResponse {
-        /// The number.
-        code: u32,
-    },
-    /// An EDID of more than 1024 bytes.
-    BadEdidSize {
-        /// The size.
-        size: u32,
-    },
-    /// A caching that is not defined.
-    BadMapInfo {
-        /// The field.
-        map_info: u32,
-    },
-}
-
-impl fmt::Display for ResponseDecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooShort { needed, got } => {
-                write!(f, "{got} bytes are too few for a response of {needed}")
-            }
-            Self::UnknownResponse { code } => write!(f, "unknown response {code:#06x}"),
-            Self::BadEdidSize { size } => {
-                write!(f, "an EDID of {size} bytes is above {EDID_MAX_LEN}")
-            }
-            Self::BadMapInfo { map_info } => write!(f, "unknown map info {map_info:#x}"),
-        }
-    }
-}
-
-impl core::error::Error for ResponseDecodeError {}

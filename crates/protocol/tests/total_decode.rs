@@ -42,8 +42,10 @@ fn error(bytes: &[u8]) -> (DecodeErrorKind, ErrorCode) {
     if bytes.len() >= 24 {
         // The fence survives, so that the error response can carry it.
         assert_eq!(error.header(), CtrlHeader::parse(bytes));
+        assert_eq!(error.response_header(), error.header().unwrap().response());
     } else {
         assert_eq!(error.header(), None);
+        assert_eq!(error.response_header(), ResponseHeader::default());
     }
     (error.kind(), error.response())
 }
