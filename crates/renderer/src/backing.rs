@@ -267,17 +267,30 @@ impl Backing {
         done
     }
 
-    /// The extent that holds the byte at `offset`.
+    /// How many extents the bytes from `start` to `end` (exclusive) touch.
+    pub(crate) fn extents_between(&self, start: u64, end: u64) -> u64 {
+        let first = self.extent_at(ReadHint::default(), start);
+        let last = self.extent_at(ReadHint::default(), end.saturating_sub(1));
+        (last as u64).saturating_sub(first as u64).saturating_add(1)
+    }
+
+    /// The extent that holds the byte at `offset`: near the last one in most cases, since rows follow each other.
     fn extent_at(&self, hint: ReadHint, offset: u64) -> usize {
+        const NEAR: usize = 4;
         let starts_by = |index: usize| {
             self.extents
                 .get(index)
                 .is_some_and(|extent| extent.start <= offset)
         };
-        let next = hint.0.saturating_add(1);
-        let ends_after = next >= self.extents.len() || !starts_by(next);
-        if starts_by(hint.0) && ends_after {
-            return hint.0;
+        if starts_by(hint.0) {
+            let mut index = hint.0;
+            for _ in 0..NEAR {
+                let next = index.saturating_add(1);
+                if !starts_by(next) {
+                    return index;
+                }
+                index = next;
+            }
         }
         self.extents
             .partition_point(|extent| extent.start <= offset)

@@ -69,6 +69,19 @@ impl Blit {
             .saturating_mul(self.rows)
     }
 
+    /// Extents of the backing between the first and the last byte that is left to copy.
+    pub(crate) fn source_extents(&self, backing: &Backing) -> u64 {
+        let rows = self
+            .rows
+            .saturating_sub(1)
+            .saturating_mul(self.source_stride);
+        let end = self
+            .source
+            .saturating_add(rows)
+            .saturating_add(self.row_len);
+        backing.extents_between(self.source, end)
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         self.rows == 0
     }

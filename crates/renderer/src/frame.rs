@@ -2,7 +2,7 @@
 //! The seam between the GPU and whatever shows its pictures: a window, a VNC server, a screenshot.
 
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::format::PixelFormat;
 use crate::geometry::{Rect, Size};
@@ -43,9 +43,11 @@ pub trait FrameSink: Debug + Send {
 
     /// The same frame in a buffer that the GPU may exchange, for sinks that keep their picture in a [`PixelBuffer`] of
     /// `size.width * size.height * 4` bytes. The GPU then hands whole frames over instead of copying them, and draws
-    /// long changes elsewhere first: what is in the buffer between two calls is always a complete frame, which makes
-    /// [`PixelBuffer::bytes`] of it a screenshot. `None` (the default): the GPU uses [`FrameSink::alloc_frame`].
-    fn frame_buffer(&mut self) -> Option<&mut PixelBuffer> {
+    /// long changes elsewhere first: whoever takes the lock always finds a complete frame, the one presented last. A
+    /// reader holds it only for long enough to [flip](PixelBuffer::flip_into) the frame into a buffer of its own; then
+    /// it can take its time. `None` (the default, and while the scanout is off): the GPU calls
+    /// [`FrameSink::alloc_frame`] instead, otherwise never.
+    fn frame_buffer(&self) -> Option<&Mutex<PixelBuffer>> {
         None
     }
 

@@ -8,7 +8,7 @@
 //! - *in the back*: a longer change is drawn in a second buffer, after what that one has missed, and the two are
 //!   exchanged at the end. So nobody who looks at the sink between two units sees half a frame.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::blit::{Blit, Bytes, SameShapeBlits};
 use crate::geometry::Rect;
@@ -96,19 +96,22 @@ impl PresentState {
                 None => return Ok(Step::NextScreen),
             },
         };
-        let done = match &self.present.source {
+        let progress = match &self.present.source {
             Source::Image(image) => {
                 let pixels = image.pixels();
                 drawing.draw(state, Bytes::Host(pixels.bytes()), budget)
             }
             Source::Blob(blob) => drawing.draw(state, Bytes::Guest(blob), budget),
         };
-        if !done {
-            self.drawing = Some(drawing);
-            return Ok(Step::Preempted);
+        match progress {
+            Drawn::All => {
+                drawing.finish(state);
+                return Ok(Step::Presented);
+            }
+            Drawn::Part => self.drawing = Some(drawing),
+            Drawn::Nothing => {}
         }
-        drawing.finish(state);
-        Ok(Step::Presented)
+        Ok(Step::Preempted)
     }
 
     /// Decides how the screen gets its frame; `None`: it shows nothing of this.
@@ -143,12 +146,13 @@ impl PresentState {
         let Some(buffer) = state.sink.frame_buffer() else {
             return Ok(Some(drawing));
         };
+        let mut buffer = lock(buffer);
         if let Source::Image(image) = &self.present.source {
             let pixels = image.pixels();
             let whole = shown.rect == Rect::whole(image.size()) && from == shown.rect;
             // The sink may show the image's buffer already: then the pixels are there.
-            let flipped = pixels.is_same(buffer) && shown.rect == Rect::whole(image.size());
-            if flipped || (whole && pixels.flip_into(buffer).is_ok()) {
+            let flipped = pixels.is_same(&buffer) && shown.rect == Rect::whole(image.size());
+            if flipped || (whole && pixels.flip_into(&mut buffer).is_ok()) {
                 drop(pixels);
                 budget.charge(Budget::PIECE);
                 drawing.flipped = true;
@@ -156,7 +160,15 @@ impl PresentState {
             }
         }
         let exclusive = buffer.is_exclusive();
-        if exclusive && drawing.blit.cost() <= budget.left() {
+        let scattered = match &self.present.source {
+            Source::Image(_) => 0,
+            Source::Blob(blob) => drawing.blit.source_extents(blob),
+        };
+        let cost = drawing
+            .blit
+            .cost()
+            .saturating_add(scattered.saturating_mul(Budget::PIECE as u64));
+        if exclusive && cost <= budget.left() {
             return Ok(Some(drawing));
         }
         let (pixels, stale) = if !exclusive {
@@ -184,30 +196,50 @@ impl PresentState {
     }
 }
 
+/// What a unit has drawn.
+enum Drawn {
+    All,
+    Part,
+    /// The sink's buffer has got another owner since the drawing began: the next unit decides anew.
+    Nothing,
+}
+
+impl From<bool> for Drawn {
+    fn from(all: bool) -> Self {
+        if all { Self::All } else { Self::Part }
+    }
+}
+
 impl Drawing {
-    /// Returns whether all is drawn.
-    fn draw(&mut self, state: &mut ScreenState, source: Bytes<'_>, budget: &mut Budget) -> bool {
+    fn draw(&mut self, state: &mut ScreenState, source: Bytes<'_>, budget: &mut Budget) -> Drawn {
         if self.flipped {
-            return true;
+            return Drawn::All;
         }
-        let Some(back) = &mut self.back else {
-            return match state.sink.alloc_frame() {
-                Some(frame) => self.blit.run(source, frame, budget),
-                None => true,
-            };
-        };
-        let (Some(front), Some(bytes)) = (state.sink.frame_buffer(), back.pixels.bytes_mut())
-        else {
-            return true;
-        };
-        back.missed.run(front.bytes(), bytes, budget) && self.blit.run(source, bytes, budget)
+        match (state.sink.frame_buffer(), &mut self.back) {
+            (Some(front), Some(back)) => {
+                let front = lock(front);
+                let drawn = back.pixels.bytes_mut().is_none_or(|bytes| {
+                    back.missed.run(front.bytes(), bytes, budget)
+                        && self.blit.run(source, bytes, budget)
+                });
+                drawn.into()
+            }
+            (Some(front), None) => match lock(front).bytes_mut() {
+                Some(bytes) => self.blit.run(source, bytes, budget).into(),
+                None => Drawn::Nothing,
+            },
+            (None, _) => match state.sink.alloc_frame() {
+                Some(frame) => self.blit.run(source, frame, budget).into(),
+                None => Drawn::All,
+            },
+        }
     }
 
     fn finish(mut self, state: &mut ScreenState) {
         if let Some(back) = self.back.take()
             && let Some(front) = state.sink.frame_buffer()
         {
-            let mut old = std::mem::replace(front, back.pixels);
+            let mut old = std::mem::replace(&mut *lock(front), back.pixels);
             if old.is_exclusive() {
                 state.back = Some(BackBuffer {
                     pixels: old,
@@ -224,4 +256,8 @@ impl Drawing {
         }
         state.sink.present_frame(self.damage);
     }
+}
+
+fn lock(buffer: &Mutex<PixelBuffer>) -> MutexGuard<'_, PixelBuffer> {
+    buffer.lock().unwrap_or_else(PoisonError::into_inner)
 }
