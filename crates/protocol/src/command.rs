@@ -27,7 +27,7 @@ use crate::id::{ResourceId, ScanoutId};
 /// A command with its arguments. The context of the 3D commands is in the request's header.
 ///
 /// virtio 1.4, 5.7.6.8 (controlq), 5.7.6.9 (controlq, 3D) and 5.7.6.10 (cursorq).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command<'a> {
     /// Which scanouts are enabled, where and how large.
     GetDisplayInfo,

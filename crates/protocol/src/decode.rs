@@ -16,7 +16,7 @@ use crate::limits::{MAX_MEM_ENTRIES, MAX_RING_IDX, MAX_SUBMIT_LEN};
 use crate::{command, wire};
 
 /// A request: header and command.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request<'a> {
     /// The header. `header.code` is the command's number.
     pub header: CtrlHeader,

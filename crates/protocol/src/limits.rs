@@ -14,8 +14,7 @@ pub const EDID_MAX_LEN: usize = 1024;
 /// 16384, so no driver in use needs more, and it bounds the copy of a request to 256 KiB.
 pub const MAX_MEM_ENTRIES: u32 = 16_384;
 
-/// Most bytes of command stream in one SUBMIT_3D. The specification sets no limit. Mesa's virgl fills at most 256 KiB before it
-/// submits; 16 MiB leaves room for any driver and still bounds what one request can make a device copy.
+/// Most bytes of command stream in one SUBMIT_3D. The specification sets no limit. Mesa's virgl submits after about 256 KiB; 16 MiB leaves room for any driver and still bounds what one request can make a device copy.
 pub const MAX_SUBMIT_LEN: u32 = 16 * 1024 * 1024;
 
 /// Width and height of a cursor image in pixels (virtio 1.4, 5.7.6.6: it must be 64x64).

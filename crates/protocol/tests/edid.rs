@@ -321,9 +321,23 @@ fn edid_decode(edid: &[u8]) -> Option<(bool, String)> {
     ))
 }
 
+/// Asserts that `edid-decode` passes the monitor's EDID and reads its mode; false if the tool is missing.
+fn assert_conformant(monitor: &Monitor<'_>) -> bool {
+    let edid = Edid::new(monitor).unwrap();
+    let Some((passed, report)) = edid_decode(edid.as_bytes()) else {
+        eprintln!(
+            "edid-decode is not installed (Debian: apt-get install edid-decode): conformance was not checked"
+        );
+        return false;
+    };
+    let mode = format!("{}x{}", monitor.width, monitor.height);
+    assert!(passed && report.contains(&mode), "{monitor:?}:\n{report}");
+    true
+}
+
 #[test]
-fn edid_decode_finds_the_blocks_conformant() {
-    for (width, height) in [
+fn edid_decode_finds_common_modes_conformant() {
+    let modes = [
         (640, 480),
         (1280, 800),
         (1366, 768),
@@ -331,28 +345,46 @@ fn edid_decode_finds_the_blocks_conformant() {
         (3840, 2160),
         (5120, 2880),
         (7680, 4320),
-    ] {
+    ];
+    for (width, height) in modes {
         for serial in ["", "vm-7"] {
             let size = Some(PhysicalSize::at_dpi(width, height, 110));
-            let edid = Edid::new(&Monitor {
+            if !assert_conformant(&Monitor {
                 width,
                 height,
                 size,
                 serial,
                 ..Monitor::default()
-            })
-            .unwrap();
-            let Some((passed, report)) = edid_decode(edid.as_bytes()) else {
-                eprintln!(
-                    "edid-decode is not installed (Debian: apt-get install edid-decode): conformance was not checked"
-                );
+            }) {
                 return;
-            };
-            assert!(passed, "{width}x{height}:\n{report}");
-            assert!(
-                report.contains(&format!("{width}x{height}")),
-                "{width}x{height}:\n{report}"
-            );
+            }
         }
     }
+}
+
+#[test]
+fn edid_decode_finds_odd_modes_conformant() {
+    let modes = (
+        600u16..=9000,
+        480u16..=9000,
+        30u32..=240,
+        proptest::option::of(50u16..300),
+    );
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(64));
+    if !assert_conformant(&Monitor::default()) {
+        return;
+    }
+    runner
+        .run(&modes, |(width, height, refresh_hz, dpi)| {
+            let size = dpi.map(|dpi| PhysicalSize::at_dpi(width, height, dpi));
+            assert_conformant(&Monitor {
+                width,
+                height,
+                refresh_hz,
+                size,
+                ..Monitor::default()
+            });
+            Ok(())
+        })
+        .unwrap();
 }
