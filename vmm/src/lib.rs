@@ -9,6 +9,7 @@ compile_error!("Rondo's VMM runs on x86-64 Linux with KVM");
 pub mod acpi;
 pub mod boot;
 pub mod bus;
+pub mod guest_image;
 pub mod kvm;
 pub mod layout;
 pub mod memory;
