@@ -18,6 +18,10 @@ struct Mode {
     v_total: u32,
     clock_khz: u64,
     mm: (u32, u32),
+    /// Front porch and width of the horizontal and the vertical sync.
+    syncs: [u32; 4],
+    /// Whether the horizontal and the vertical sync are positive.
+    positive: (bool, bool),
 }
 
 impl Mode {
@@ -90,6 +94,13 @@ fn preferred_modes(edid: &[u8]) -> Vec<Mode> {
                         v_total: height + v_blank,
                         clock_khz: clock * 10,
                         mm: modes[0].mm,
+                        syncs: [
+                            (word(8) & 0x7fff) + 1,
+                            word(10) + 1,
+                            (word(16) & 0x7fff) + 1,
+                            word(18) + 1,
+                        ],
+                        positive: (word(8) & 0x8000 != 0, word(16) & 0x8000 != 0),
                     });
                 }
             }
@@ -164,6 +175,34 @@ fn common_modes_are_preferred_exactly_as_asked() {
             (0, 0)
         };
         assert_eq!(mode.mm, mm, "{width}x{height}");
+    }
+}
+
+#[test]
+fn both_blocks_carry_the_syncs_of_reduced_blanking() {
+    // CVT 1.1: 48 and 32 pixels, 3 lines, and lines by aspect ratio; horizontal positive, vertical negative.
+    let modes = [
+        (640, 480, 4),
+        (1920, 1080, 5),
+        (1280, 800, 6),
+        (1280, 1024, 7),
+        (1280, 768, 7),
+        (1366, 768, 10),
+        (6400, 4800, 4),
+        (5120, 2880, 5),
+        (5120, 3200, 6),
+        (5120, 1440, 10),
+    ];
+    for (width, height, v_sync) in modes {
+        let edid = Edid::new(&Monitor {
+            width,
+            height,
+            ..Monitor::default()
+        })
+        .unwrap();
+        let mode = preferred(edid.as_bytes());
+        assert_eq!(mode.syncs, [48, 32, 3, v_sync], "{width}x{height}");
+        assert_eq!(mode.positive, (true, false), "{width}x{height}");
     }
 }
 

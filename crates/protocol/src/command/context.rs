@@ -120,6 +120,21 @@ mod tests {
     use std::format;
 
     #[test]
+    fn the_lower_eight_bits_of_context_init_are_the_capset() {
+        let capset = |context_init| {
+            CtxCreate {
+                context_init,
+                debug_name: DebugName::default(),
+            }
+            .capset()
+        };
+        assert_eq!(capset(0), None);
+        assert_eq!(capset(0xffff_ff00), None);
+        assert_eq!(capset(0x1204), Some(CapsetId::VENUS));
+        assert_eq!(capset(0xff), Some(CapsetId::new(255)));
+    }
+
+    #[test]
     fn a_hostile_name_is_cut_and_escaped() {
         let long = [b'x'; 100];
         assert_eq!(DebugName::new(&long).as_bytes().len(), 64);
