@@ -68,6 +68,8 @@ fn preferred_modes(edid: &[u8]) -> Vec<Mode> {
         v_total: height + v_blank,
         clock_khz: clock * 10,
         mm: (mm_w_high + u32::from(d[12]), mm_h_high + u32::from(d[13])),
+        syncs: [h_front, h_sync, v_front, v_sync],
+        positive: (d[17] & 2 != 0, d[17] & 4 != 0),
     }];
     for block in edid.chunks(128).skip(1) {
         assert_eq!(block[0], 0x70);
