@@ -117,7 +117,7 @@ impl Seen {
     fn check_and_keep(&self, new: &[u8], damage: Rect) {
         let width = self.lock().mode.unwrap().size.width;
         let mut frame = self.frame.lock().unwrap();
-        let old = frame.bytes_mut().unwrap();
+        let old = frame.bytes();
         for (index, (old, new)) in old.chunks_exact(4).zip(new.chunks_exact(4)).enumerate() {
             let (x, y) = (index as u32 % width, index as u32 / width);
             let damaged = Rect {
@@ -133,7 +133,9 @@ impl Seen {
                 "pixel {x},{y} changed outside of {damage:?}"
             );
         }
-        old.copy_from_slice(new);
+        // A fresh buffer: somebody may still look at a screenshot of the last one.
+        *frame = PixelBuffer::zeroed(new.len()).unwrap();
+        frame.bytes_mut().unwrap().copy_from_slice(new);
     }
 
     /// The frame that the sink shows.
