@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-//! The `rondo` command, run as a user would run it.
+//! The `rondo` command, run as a user would run it, and how it ends.
 
 use std::env;
 use std::fs;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -70,13 +70,55 @@ impl Ended {
     }
 }
 
-/// A `rondo` that runs.
+/// What a stream has brought so far, filled by a thread of its own.
+#[derive(Debug)]
+struct Stream {
+    text: Arc<Mutex<String>>,
+    thread: JoinHandle<()>,
+}
+
+impl Stream {
+    fn follow(mut source: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let shared = Arc::clone(&text);
+        let thread = std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            // What was read before an error is still worth showing.
+            while let Ok(length @ 1..) = source.read(&mut piece) {
+                let said = String::from_utf8_lossy(&piece[..length]);
+                shared
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push_str(&said);
+            }
+        });
+        Self { text, thread }
+    }
+
+    fn so_far(&self) -> String {
+        self.text
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Everything, once the stream has ended.
+    fn whole(self) -> String {
+        // The thread only reads; it cannot fail in a way that matters here.
+        let _ = self.thread.join();
+        self.text
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// A `rondo` that runs. It is killed when this is dropped before it has ended.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    stdout: JoinHandle<String>,
-    stderr: JoinHandle<String>,
-    stdin: Option<ChildStdin>,
+    stdout: Option<Stream>,
+    stderr: Option<Stream>,
 }
 
 /// Runs `rondo` with `arguments` in the folder `place` until it ends by itself.
@@ -84,48 +126,42 @@ pub struct Running {
 /// # Errors
 /// When it cannot start or hangs.
 pub fn run(place: &Path, arguments: &[&str]) -> Result<Ended> {
-    start(place, arguments, Stdio::null())?.wait()
+    start(place, arguments)?.wait()
 }
 
-/// Starts `rondo` with `arguments` in the folder `place`.
+/// Starts `rondo` with `arguments` in the folder `place`, with no input.
 ///
 /// # Errors
 /// When it cannot start.
-pub fn start(place: &Path, arguments: &[&str], stdin: Stdio) -> Result<Running> {
+pub fn start(place: &Path, arguments: &[&str]) -> Result<Running> {
     let mut child = Command::new(binary()?)
         .args(arguments)
         .current_dir(place)
-        .stdin(stdin)
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot start rondo")?;
-    let stdout = gather(
-        child
-            .stdout
-            .take()
-            .context("rondo has no standard output")?,
-    );
-    let stderr = gather(child.stderr.take().context("rondo has no standard error")?);
-    let stdin = child.stdin.take();
+    let stdout = child.stdout.take().map(Stream::follow);
+    let stderr = child.stderr.take().map(Stream::follow);
     Ok(Running {
         child,
         stdout,
         stderr,
-        stdin,
     })
 }
 
 impl Running {
-    /// Its process id.
+    /// Its standard output so far.
     #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    pub fn stdout(&self) -> String {
+        self.stdout.as_ref().map(Stream::so_far).unwrap_or_default()
     }
 
-    /// Its standard input, where it was started with a pipe.
-    pub fn stdin(&mut self) -> Option<&mut ChildStdin> {
-        self.stdin.as_mut()
+    /// Its standard error so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.stderr.as_ref().map(Stream::so_far).unwrap_or_default()
     }
 
     /// Sends a signal by the name that `kill` knows, such as `USR1`.
@@ -133,9 +169,8 @@ impl Running {
     /// # Errors
     /// When the process is gone.
     pub fn signal(&self, name: &str) -> Result<()> {
-        let status = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.id())])
-            .status()?;
+        let command = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &command]).status()?;
         if !status.success() {
             bail!("cannot send {name}: has rondo ended?");
         }
@@ -145,7 +180,7 @@ impl Running {
     /// Waits until it ends.
     ///
     /// # Errors
-    /// When it hangs; it is killed then.
+    /// When it hangs.
     pub fn wait(mut self) -> Result<Ended> {
         let started = Instant::now();
         let status = loop {
@@ -153,41 +188,51 @@ impl Running {
                 break status;
             }
             if started.elapsed() > LIMIT {
-                self.child.kill()?;
-                self.child.wait()?;
-                let said = self.stderr.join().unwrap_or_default();
-                bail!(
-                    "rondo hung for {} s and was killed; it said: {said}",
-                    LIMIT.as_secs()
-                );
+                bail!("rondo hung for {} s; {}", LIMIT.as_secs(), self.said());
             }
             std::thread::sleep(POLL);
         };
-        let text = |thread: JoinHandle<String>| thread.join().unwrap_or_default();
+        let whole = |stream: Option<Stream>| stream.map(Stream::whole).unwrap_or_default();
         Ok(Ended {
             status,
-            stdout: text(self.stdout),
-            stderr: text(self.stderr),
+            stdout: whole(self.stdout.take()),
+            stderr: whole(self.stderr.take()),
         })
     }
 
-    /// Waits until `condition` holds, at most as long as a hung command is given, while the process lives.
+    /// Waits until `condition` holds, while the process lives.
     ///
     /// # Errors
     /// When it never holds, or the process ends first.
-    pub fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
+    pub fn wait_until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) -> Result<()> {
         let started = Instant::now();
-        while !condition() {
+        while !condition(self) {
             if let Some(status) = self.child.try_wait()? {
-                bail!("rondo ended with {status} before {what}");
+                bail!("rondo ended with {status} before {what}; {}", self.said());
             }
             if started.elapsed() > LIMIT {
-                self.child.kill()?;
-                bail!("{what} did not happen within {} s", LIMIT.as_secs());
+                let limit = LIMIT.as_secs();
+                bail!("{what} did not come within {limit} s; {}", self.said());
             }
             std::thread::sleep(POLL);
         }
         Ok(())
+    }
+
+    fn said(&self) -> String {
+        format!(
+            "it said:\n{}\nand on standard error:\n{}",
+            self.stdout(),
+            self.stderr()
+        )
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail when the process has ended, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -196,13 +241,4 @@ impl Running {
 pub fn is_whole_png(path: &Path) -> bool {
     fs::read(path)
         .is_ok_and(|bytes| bytes.starts_with(b"\x89PNG") && bytes.ends_with(b"IEND\xaeB`\x82"))
-}
-
-fn gather(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // What was read before an error is still worth showing.
-        let _ = stream.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
 }

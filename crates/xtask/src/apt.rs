@@ -198,6 +198,15 @@ impl Apt {
         Ok(())
     }
 
+    /// Removes the lists, which are large and soon out of date.
+    ///
+    /// # Errors
+    /// When the folder cannot be removed.
+    pub fn forget(self) -> Result<()> {
+        fs::remove_dir_all(&self.folder)
+            .with_context(|| format!("cannot remove {}", self.folder.display()))
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let folder = self.folder.display();

@@ -74,17 +74,22 @@ fn host_programs(lab: &Lab) -> Result<()> {
     let suite = (release.codename == RELEASE_WITH_OLD_QEMU)
         .then(|| format!("{}-backports", release.codename));
     if !is_root() {
-        let option = suite
-            .map(|suite| format!("-t {suite} "))
-            .unwrap_or_default();
+        let (condition, option) = match suite {
+            Some(suite) => (
+                format!("with the suite {suite} among the sources, "),
+                format!("-t {suite} "),
+            ),
+            None => Default::default(),
+        };
         bail!(
-            "only root can install what is missing: run `sudo apt-get install {option}{list}` (QEMU {OLDEST_QEMU} or later)"
+            "only root can install what is missing: {condition}run `sudo apt-get install {option}{list}`"
         );
     }
     println!("prepare: installing {list}");
     let suites: Vec<_> = suite.iter().map(String::as_str).collect();
-    Apt::of_machine_and_suites(&lab.folder().join("apt-host"), &release, &suites)?
-        .install(&packages, suite.as_deref())?;
+    let apt = Apt::of_machine_and_suites(&lab.folder().join("apt-host"), &release, &suites)?;
+    apt.install(&packages, suite.as_deref())?;
+    apt.forget()?;
     match missing.iter().find(|wanted| !is_usable(wanted.program)) {
         Some(wanted) => bail!(
             "{} was installed, yet {} is missing or too old",
@@ -143,7 +148,7 @@ fn guest_parts(lab: &Lab) -> Result<()> {
         println!("prepare: unpacking {}", GUEST_PACKAGES.join(", "));
         unpack_at(&apt, &packages, &lab.programs_root())?;
     }
-    Ok(())
+    apt.forget()
 }
 
 /// The newest kernel package of the series, as `name=version`, by way of the package that always depends on it.
