@@ -49,8 +49,8 @@ pub fn accent(name: &str) -> u32 {
 
 /// A colour dimmed to `parts` sixteenths.
 const fn dim(color: u32, parts: u32) -> u32 {
-    let red_and_blue = (color & 0x00ff_00ff) * parts / 16 & 0x00ff_00ff;
-    let green = (color & 0x0000_ff00) * parts / 16 & 0x0000_ff00;
+    let red_and_blue = ((color & 0x00ff_00ff) * parts / 16) & 0x00ff_00ff;
+    let green = ((color & 0x0000_ff00) * parts / 16) & 0x0000_ff00;
     red_and_blue | green
 }
 
@@ -194,7 +194,11 @@ impl<'a> DemoPicture<'a> {
     }
 
     fn bar_color(&self, lane: u32) -> u32 {
-        if lane % 2 == 0 { self.accent } else { INK }
+        if lane.is_multiple_of(2) {
+            self.accent
+        } else {
+            INK
+        }
     }
 
     /// Draws the digits that changed and returns the rectangle from the first of them to the end.

@@ -138,12 +138,12 @@ fn find_gpu(options: &Options<'_>) -> Result<Transport, GpuError> {
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
-    Err(first_error.map_or(
-        GpuError::NoDevice {
+    Err(match first_error {
+        Some(error) => GpuError::Transport(error),
+        None => GpuError::NoDevice {
             looked_at: options.devices().len(),
         },
-        GpuError::Transport,
-    ))
+    })
 }
 
 /// `mode=probe`: reports what the device is.
