@@ -71,9 +71,9 @@
 //! to be late (`L`), and its reservation waits for it. Keeping more would let sleepers wake together and be late with others' work.
 //!
 //! # Tests
-//! `tests/guarantee.rs` (the bound, non-interference, cold start, bursts, sleepers, slices), `tests/shares.rs` (shares,
-//! slices, lag, work conservation, best effort, limits), `tests/debt.rs` (sleep, profiles, leaving), `tests/order.rs`
-//! (determinism, names, the end of the clock), `tests/contract.rs` (actions and refusals).
+//! In `tests/scheduler/`: `guarantee.rs` (the bound, cold start, non-interference, bursts, sleepers, slices), `shares.rs`
+//! (shares, slices, lag, no waste, best effort, limits), `debt.rs` (sleep, profiles, leaving), `order.rs` (determinism,
+//! names, the end of the clock), `contract.rs` (actions and refusals). And `tests/steady_state.rs`: no allocation.
 
 use super::Discipline;
 use super::leavers::Leavers;
@@ -105,6 +105,8 @@ struct Tags {
     request: u64,
     /// Nanoseconds of it that have run.
     used: u64,
+    /// Its place among equal claims.
+    turn: u64,
 }
 
 impl Tags {
@@ -190,16 +192,26 @@ impl Guaranteed {
         self.vms.get_mut(slot.index())?.as_mut()
     }
 
+    /// Queues a VM behind all others with an equal claim.
     fn enqueue(&mut self, slot: Slot) {
-        let Some(tags) = self.tags(slot) else { return };
-        let (start, finish, guaranteed) = (tags.start, tags.finish, tags.guaranteed);
         self.turn = self.turn.wrapping_add(1);
-        if !guaranteed {
-            self.lent.insert(start, self.turn, slot);
+        let turn = self.turn;
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.turn = turn;
+        }
+        self.place(slot);
+    }
+
+    /// Puts a VM into the queue where it belongs, in the turn it has.
+    fn place(&mut self, slot: Slot) {
+        let Some(tags) = self.tags(slot) else { return };
+        let (start, finish, turn) = (tags.start, tags.finish, tags.turn);
+        if !tags.guaranteed {
+            self.lent.insert(start, turn, slot);
         } else if start <= self.now {
-            self.due.insert(finish, self.turn, slot);
+            self.due.insert(finish, turn, slot);
         } else {
-            self.ahead.insert(start, self.turn, slot);
+            self.ahead.insert(start, turn, slot);
         }
     }
 
@@ -214,7 +226,7 @@ impl Guaranteed {
             && start <= self.now
         {
             self.ahead.pop();
-            self.enqueue(slot);
+            self.place(slot);
         }
     }
 
@@ -270,6 +282,7 @@ impl Discipline for Guaranteed {
             finish: start,
             request: 0,
             used: 0,
+            turn: 0,
         });
     }
 
@@ -323,7 +336,7 @@ impl Discipline for Guaranteed {
             .saturating_sub(old_part)
             .saturating_add(profile.guarantee.get());
         if queued {
-            self.enqueue(slot);
+            self.place(slot);
         }
     }
 
@@ -337,7 +350,7 @@ impl Discipline for Guaranteed {
             }
         }
         if queued {
-            self.enqueue(slot);
+            self.place(slot);
         }
     }
 

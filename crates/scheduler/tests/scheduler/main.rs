@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! The scheduler's promises, in simulated time. Every random test names its seed when it fails.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
+mod contract;
+mod debt;
+mod fluid;
+mod guarantee;
+mod order;
+mod random;
+mod setups;
+mod shares;
+mod world;

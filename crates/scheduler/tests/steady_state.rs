@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! Once the VMs are here, deciding allocates nothing. Alone in its file: it counts the allocations of the whole process.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rondo_scheduler::{
+    Action, Actions, EngineId, Event, Nanos, Ppm, Scheduler, SchedulerConfig, VmId, VmProfile,
+};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call is passed on to `System` as it came; counting touches no memory of the caller.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`, which is that of `System`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: `memory` came from `System` by `alloc` above, with this layout.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn given_a_thousand_vms_when_they_run_sleep_wake_leave_and_come_back_then_nothing_is_allocated() {
+    let mut scheduler = Scheduler::new(SchedulerConfig::default()).unwrap();
+    let mut actions = Actions::new();
+    let mut now = 0_u64;
+    let profile = |id: u32| VmProfile {
+        guarantee: Ppm::new(if id % 10 == 0 { 0 } else { 1_000 }).unwrap(),
+        limit: (id % 7 == 0).then(|| Ppm::new(2_000).unwrap()),
+        slice: Nanos(u64::from(id % 3) * 100_000),
+        ..VmProfile::default()
+    };
+    for id in 0..1_000 {
+        let add = Event::AddVm {
+            vm: VmId(id),
+            profile: profile(id),
+        };
+        scheduler.on(Nanos(0), add, &mut actions).unwrap();
+    }
+    let mut holder = None;
+    let mut run = |scheduler: &mut Scheduler, steps: u32| {
+        let mut grants = 0_u32;
+        for step in 0..steps {
+            let vm = VmId(step.wrapping_mul(2_654_435_761) % 1_000);
+            now += 20_000;
+            let event = match (step % 8, holder) {
+                (0, _) => Event::Timer,
+                (1, _) if holder != Some(vm) => Event::RemoveVm { vm },
+                (1 | 3, _) => Event::SetProfile {
+                    vm,
+                    profile: profile(vm.0),
+                },
+                (2 | 4, _) | (_, None) => Event::Ready { vm },
+                (_, Some(vm)) => Event::UnitDone {
+                    engine: EngineId(0),
+                    vm,
+                    ran: Nanos(20_000),
+                    more: step % 3 != 0,
+                },
+            };
+            scheduler.on(Nanos(now), event, &mut actions).unwrap();
+            if let Event::RemoveVm { vm } = event {
+                let back = Event::AddVm {
+                    vm,
+                    profile: profile(vm.0),
+                };
+                scheduler.on(Nanos(now), back, &mut actions).unwrap();
+            }
+            for action in actions.drain() {
+                match action {
+                    Action::Grant { vm, .. } => {
+                        holder = Some(vm);
+                        grants += 1;
+                    }
+                    Action::Revoke { .. } => holder = None,
+                    Action::Preempt { .. } | Action::WakeAt { .. } => {}
+                }
+            }
+        }
+        grants
+    };
+    run(&mut scheduler, 20_000);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let grants = run(&mut scheduler, 100_000);
+    let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    assert!(grants > 10_000, "{grants} grants");
+    assert_eq!(allocated, 0, "allocations in 100,000 events");
+}
