@@ -153,6 +153,13 @@ pub trait AdapterCallbacks: Debug + Send + Sync {
     /// `DxgkCbNotifyInterrupt`: these commands are complete, in the order of completion.
     fn notify_interrupt(&self, completions: &[Completion]);
 
+    /// `DXGK_INTERRUPT_SUSPEND_CONTEXT_COMPLETED`: the context is off the engine; the fence is the one that
+    /// [`Ddi::suspend_context`] was given. Told for each suspension that was answered [`Suspension::Pending`], in order,
+    /// even if the context was resumed meanwhile.
+    fn notify_context_suspended(&self, context: ContextHandle, suspend_fence: u64) {
+        let _ = (context, suspend_fence);
+    }
+
     /// `DxgkCbIndicateChildStatus`: a monitor was plugged, unplugged or changed its mode.
     fn indicate_child_status(&self);
 }
@@ -168,13 +175,33 @@ pub trait VmHost: Ddi {
     fn connect_vm(&self, worker: KmdProcessHandle, connection: VmConnection) -> DdiResult<()>;
 
     /// Who hears of completions and hot-plug from now on; replaces an earlier one.
+    ///
+    /// # Errors
+    /// [`NtStatus::InvalidHandle`] or [`NtStatus::ObjectTypeMismatch`] if `worker` is no worker.
     fn set_callbacks(
         &self,
         worker: KmdProcessHandle,
         callbacks: Arc<dyn AdapterCallbacks>,
     ) -> DdiResult<()>;
 
-    /// The host plugs, unplugs or resizes a monitor. The guest hears of it by `indicate_child_status`.
+    /// What [`Ddi::set_virtual_machine_data`] has set, for those who manage VMs; `None` before.
+    ///
+    /// # Errors
+    /// As [`VmHost::set_callbacks`]; [`NtStatus::NotImplemented`] by a driver that keeps it to itself.
+    fn virtual_machine_data(
+        &self,
+        worker: KmdProcessHandle,
+    ) -> DdiResult<Option<SetVirtualMachineData>> {
+        let _ = worker;
+        Err(NtStatus::NotImplemented)
+    }
+
+    /// The host plugs, unplugs or resizes a monitor. The guest hears of it by `indicate_child_status`,
+    /// on the caller's thread.
+    ///
+    /// # Errors
+    /// As [`VmHost::set_callbacks`]; [`NtStatus::InvalidHandle`] for a source that there is not,
+    /// [`NtStatus::InvalidParameter`] for a connected monitor without pixels.
     fn set_child_status(
         &self,
         worker: KmdProcessHandle,

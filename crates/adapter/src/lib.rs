@@ -5,6 +5,10 @@
 //! [`ddi::Ddi`] is the driver interface, with WDDM's verbs and meaning. Its arguments and results are plain data and
 //! handles, never references into the caller, so that a proxy can stand for a driver in another process.
 
+pub mod adapter;
+pub mod clock;
 pub mod ddi;
+pub mod gpu;
+pub mod guid;
 pub mod handle;
 pub mod status;

@@ -15,9 +15,7 @@ use crate::status::NtStatus;
 /// A VM's memory, as the host maps it.
 pub type VmMemory = GuestMemoryAtomic<GuestMemoryMmap>;
 
-/// A GUID, bytes in the order in which they are written out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Guid(pub [u8; 16]);
+pub use crate::guid::Guid;
 
 /// What `query_adapter_info` tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -338,7 +336,7 @@ pub struct SetPointerPosition {
     pub y: u32,
 }
 
-/// The end of a command, or of a suspension.
+/// The end of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Completion {
     /// The queue.

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! The software GPU: a display miniport whose engines are threads of this process.
+//!
+//! Each VM has one worker thread. It sleeps until the scheduler grants an engine to its VM, runs the VM's commands in
+//! bounded units, and reports each. Driver calls change the VM's state under its lock and return; only those that take
+//! memory away wait, for one running unit at most.
+
+mod account;
+mod allocation;
+mod arbiter;
+mod config;
+mod context;
+mod directory;
+mod display;
+mod driver;
+mod edid;
+mod handle_space;
+mod host;
+mod identity;
+mod objects;
+mod process;
+mod profile;
+mod signals;
+mod timer;
+mod turns;
+mod unit_lock;
+mod vm;
+mod work;
+mod worker;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use rondo_scheduler::{Scheduler, SchedulerConfig};
+
+pub use config::SoftwareGpuConfig;
+pub use profile::DEFAULT_PROFILE;
+pub use work::MAX_PENDING_COMMANDS;
+
+use crate::ddi::{DdiResult, SetVirtualMachineData};
+use crate::gpu::arbiter::Arbiter;
+use crate::gpu::directory::Directory;
+use crate::gpu::handle_space::Owner;
+use crate::gpu::identity::Identity;
+use crate::gpu::vm::{Phase, Vm};
+use crate::gpu::worker::Worker;
+use crate::handle::KmdProcessHandle;
+use crate::status::NtStatus;
+
+/// See the module. Register it with [`crate::adapter::Adapter::start`].
+///
+/// Dropping it destroys its VMs and joins its threads.
+#[derive(Debug)]
+pub struct SoftwareGpu {
+    config: SoftwareGpuConfig,
+    directory: Directory,
+    arbiter: Arc<Arbiter>,
+    timer: Mutex<Option<JoinHandle<()>>>,
+    /// Whether the priority bands were set up, as they must be before the first process.
+    bands_set: AtomicBool,
+}
+
+impl SoftwareGpu {
+    /// A GPU without VMs. It starts one thread, for the scheduler's timer.
+    ///
+    /// # Errors
+    /// [`NtStatus::InvalidParameter`] for a number of engines that the scheduler does not drive, [`NtStatus::NoMemory`] if
+    /// the host gives no thread.
+    pub fn new(config: SoftwareGpuConfig) -> DdiResult<Self> {
+        let scheduler = Scheduler::new(SchedulerConfig {
+            policy: config.policy,
+            engines: config.engines,
+        })
+        .map_err(|error| {
+            log::error!("{error}");
+            NtStatus::InvalidParameter
+        })?;
+        let arbiter = Arc::new(Arbiter::new(scheduler, Arc::clone(&config.clock)));
+        let alarm = Arc::clone(&arbiter);
+        let timer = thread::Builder::new()
+            .name("gpu-timer".to_owned())
+            .spawn(move || alarm.run_timer())
+            .map_err(|error| no_thread(&error))?;
+        Ok(Self {
+            config,
+            directory: Directory::new(),
+            arbiter,
+            timer: Mutex::new(Some(timer)),
+            bands_set: AtomicBool::new(false),
+        })
+    }
+
+    /// A new VM and its worker thread.
+    fn create_worker(&self) -> DdiResult<KmdProcessHandle> {
+        if !self.bands_set.load(Ordering::SeqCst) {
+            return Err(NtStatus::InvalidDeviceState);
+        }
+        let owner = self.directory.new_owner()?;
+        let (vm, handle) = Vm::new(owner, DEFAULT_PROFILE.memory_limit)?;
+        let vm = Arc::new(vm);
+        let seat = Arc::clone(&vm.signals);
+        self.arbiter
+            .join(vm.id, profile::for_scheduler(&DEFAULT_PROFILE), seat)?;
+        let worker = Worker {
+            vm: Arc::clone(&vm),
+            arbiter: Arc::clone(&self.arbiter),
+            renderer: self.config.renderer.build(),
+            budget: self.config.unit_budget,
+        };
+        let hook = self.config.worker_hook.clone();
+        let thread = thread::Builder::new()
+            .name(format!("gpu-vm-{}", vm.id.0))
+            .spawn(move || {
+                if let Some(hook) = hook {
+                    hook.on_start();
+                }
+                worker.run();
+            })
+            .map_err(|error| {
+                self.arbiter.leave(vm.id);
+                no_thread(&error)
+            })?;
+        vm.signals.set_worker(thread.thread().clone());
+        *vm.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        self.directory.insert(owner, vm);
+        Ok(handle)
+    }
+
+    /// Ends a VM: its thread first, then all that it has, then its name.
+    fn destroy_vm(&self, vm: &Vm) -> DdiResult<()> {
+        let worker_thread = || vm.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = thread::current().id();
+        if worker_thread().as_ref().map(|worker| worker.thread().id()) == Some(own) {
+            // It cannot wait for itself.
+            return Err(NtStatus::InvalidDeviceState);
+        }
+        let mut state = vm.live()?;
+        state.phase = Phase::Destroyed;
+        let worker = state.objects.worker;
+        drop(state);
+        vm.signals.exit();
+        let thread = worker_thread().take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            log::error!("the worker thread of VM {} panicked", vm.id.0);
+        }
+        self.arbiter.leave(vm.id);
+        vm.state().clear();
+        self.directory.remove(Owner::of(worker.0));
+        Ok(())
+    }
+
+    /// Gives a VM its identity.
+    fn identify(&self, args: &SetVirtualMachineData) -> DdiResult<()> {
+        let asked = Identity::parse(args)?;
+        let vm = self.directory.vm(args.worker.0)?;
+        let mut guids = self.directory.guids();
+        let mut state = vm.live()?;
+        state.objects.check_worker(args.worker)?;
+        if asked.is_secure() && !self.config.isolation {
+            return Err(NtStatus::NotSupported);
+        }
+        if let Some(identity) = state.identity {
+            identity.may_become(&asked, !state.objects.processes.is_empty())?;
+        } else {
+            let owner = Owner::of(args.worker.0);
+            if guids.contains_key(&asked.guid()) {
+                return Err(NtStatus::ObjectNameCollision);
+            }
+            guids.insert(asked.guid(), owner);
+        }
+        state.identity = Some(asked);
+        Ok(())
+    }
+}
+
+impl Drop for SoftwareGpu {
+    fn drop(&mut self) {
+        for vm in self.directory.all() {
+            if let Err(status) = self.destroy_vm(&vm) {
+                log::error!("VM {} could not be destroyed: {status}", vm.id.0);
+            }
+        }
+        self.arbiter.stop_timer();
+        let timer = self.timer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(timer) = timer.take()
+            && timer.join().is_err()
+        {
+            log::error!("the timer thread panicked");
+        }
+    }
+}
+
+fn no_thread(error: &std::io::Error) -> NtStatus {
+    log::error!("the host gives no thread: {error}");
+    NtStatus::NoMemory
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! One VM: its state behind one lock, the lock that keeps its units and teardown apart, and what its worker sleeps on.
+//!
+//! Order of locks: the unit lock, then the state. The scheduler's lock is never taken under either, and no callback is
+//! made under any.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use rondo_renderer::screen::Screen;
+use rondo_renderer::work::Work;
+use rondo_scheduler::{Nanos, VmId};
+
+use crate::ddi::{AdapterCallbacks, ChildStatus, Completion, DdiResult, VmMemory};
+use crate::gpu::account::MemoryAccount;
+use crate::gpu::handle_space::{HandleSpace, Owner};
+use crate::gpu::identity::Identity;
+use crate::gpu::objects::Objects;
+use crate::gpu::signals::Signals;
+use crate::gpu::unit_lock::UnitLock;
+use crate::gpu::work::WorkQueues;
+use crate::handle::{AllocationHandle, ContextHandle, KmdProcessHandle};
+use crate::status::NtStatus;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Vm {
+    /// The VM's name for the scheduler.
+    pub(super) id: VmId,
+    /// What the worker thread sleeps on.
+    pub(super) signals: Arc<Signals>,
+    /// Keeps units and teardown apart.
+    pub(super) units: UnitLock,
+    /// The worker thread, until it is joined.
+    pub(super) thread: Mutex<Option<JoinHandle<()>>>,
+    state: Mutex<VmState>,
+}
+
+/// How far a VM's life has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It serves.
+    Live,
+    /// Its worker thread has died of a bug: no work is accepted any more, all else goes on.
+    Failed,
+    /// It is being destroyed, or is gone.
+    Destroyed,
+}
+
+/// A monitor of the VM, and what is charged for its scanout.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) screen: Arc<Screen>,
+    pub(super) status: ChildStatus,
+    /// The allocation whose pixels the pointer has.
+    pub(super) pointer: Option<AllocationHandle>,
+}
+
+/// What the host gave the VM.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) memory: VmMemory,
+    pub(super) sources: Vec<Source>,
+    /// The sources' screens, as work wants them.
+    pub(super) screens: Arc<[Arc<Screen>]>,
+}
+
+/// What has happened on the VM's queues.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    pub(super) commands: u64,
+    pub(super) frames: u64,
+    pub(super) first_frame: Option<Nanos>,
+}
+
+/// What the worker thread has to tell, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) completions: Vec<Completion>,
+    pub(super) suspensions: Vec<(ContextHandle, u64)>,
+}
+
+impl Outbox {
+    /// Whether there is nothing to tell.
+    pub(super) fn is_empty(&self) -> bool {
+        self.completions.is_empty() && self.suspensions.is_empty()
+    }
+
+    /// Forgets all, keeps the room.
+    pub(super) fn clear(&mut self) {
+        self.completions.clear();
+        self.suspensions.clear();
+    }
+}
+
+/// All that is known of a VM.
+#[derive(Debug)]
+pub(super) struct VmState {
+    pub(super) phase: Phase,
+    pub(super) identity: Option<Identity>,
+    pub(super) handles: HandleSpace,
+    pub(super) objects: Objects,
+    pub(super) account: MemoryAccount,
+    pub(super) work: WorkQueues<Work>,
+    pub(super) connection: Option<Connection>,
+    pub(super) callbacks: Option<Arc<dyn AdapterCallbacks>>,
+    pub(super) outbox: Outbox,
+    pub(super) progress: Progress,
+}
+
+impl Vm {
+    /// A VM of which only the worker is known.
+    ///
+    /// # Errors
+    /// [`NtStatus::InsufficientResources`] if the handles are spent.
+    pub(super) fn new(owner: Owner, memory_limit: u64) -> DdiResult<(Self, KmdProcessHandle)> {
+        let mut handles = HandleSpace::new(owner);
+        let worker = KmdProcessHandle(handles.take()?);
+        let state = VmState {
+            phase: Phase::Live,
+            identity: None,
+            handles,
+            objects: Objects::new(worker),
+            account: MemoryAccount::new(memory_limit),
+            work: WorkQueues::default(),
+            connection: None,
+            callbacks: None,
+            outbox: Outbox::default(),
+            progress: Progress::default(),
+        };
+        let vm = Self {
+            id: VmId(owner.number()),
+            signals: Arc::new(Signals::default()),
+            units: UnitLock::default(),
+            thread: Mutex::new(None),
+            state: Mutex::new(state),
+        };
+        Ok((vm, worker))
+    }
+
+    /// The VM's state, whatever its phase.
+    pub(super) fn state(&self) -> MutexGuard<'_, VmState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The VM's state, for a driver call.
+    ///
+    /// # Errors
+    /// [`NtStatus::DeletePending`] if its worker is being destroyed.
+    pub(super) fn live(&self) -> DdiResult<MutexGuard<'_, VmState>> {
+        let state = self.state();
+        if state.phase == Phase::Destroyed {
+            return Err(NtStatus::DeletePending);
+        }
+        Ok(state)
+    }
+
+    /// Lets go of the state after a change of its work. Tells whether the scheduler must hear that there is some now.
+    #[must_use]
+    pub(super) fn publish(&self, state: MutexGuard<'_, VmState>) -> bool {
+        let runnable = state.work.has_runnable();
+        let before = self.signals.set_runnable(runnable);
+        drop(state);
+        runnable && !before
+    }
+}
+
+impl VmState {
+    /// Refuses GPU work on a VM whose worker thread has died.
+    pub(super) fn check_alive(&self) -> DdiResult<()> {
+        if self.phase == Phase::Failed {
+            return Err(NtStatus::GraphicsGpuExceptionOnDevice);
+        }
+        Ok(())
+    }
+
+    /// What the host gave the VM.
+    ///
+    /// # Errors
+    /// [`NtStatus::InvalidDeviceState`] before it did.
+    pub(super) fn connection(&self) -> DdiResult<&Connection> {
+        self.connection.as_ref().ok_or(NtStatus::InvalidDeviceState)
+    }
+
+    /// Ends the VM's life on the host: nothing of it refers to guest memory or to a sink any more.
+    pub(super) fn clear(&mut self) {
+        self.identity = None;
+        self.objects = Objects::new(self.objects.worker);
+        self.work = WorkQueues::default();
+        self.connection = None;
+        self.callbacks = None;
+        self.outbox = Outbox::default();
+    }
+}

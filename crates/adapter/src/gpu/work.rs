@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! A VM's work: commands in the queues of its contexts, and which of them runs next.
+//!
+//! Queues are first in, first out; contexts, and the queues of a context, take turns. A suspended context keeps its work
+//! and has no turn. Pure data: no lock, no thread, no clock; nothing is allocated once the queues have grown.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::ddi::{DdiResult, GpuCommand};
+use crate::gpu::turns::Turns;
+use crate::handle::{ContextHandle, HwQueueHandle};
+use crate::status::NtStatus;
+
+/// Most commands of one VM that may wait. A guest that waits for nothing is stopped here; a virtqueue of 256 entries,
+/// and one of 64 rings with several commands each, stay below.
+pub const MAX_PENDING_COMMANDS: usize = 4096;
+
+/// A command that waits or is under way.
+#[derive(Debug)]
+pub(super) struct Job<W> {
+    /// What to do.
+    pub(super) command: GpuCommand,
+    /// The progress fence that its end is told with.
+    pub(super) fence: u64,
+    /// What is left of it, once it has been started.
+    pub(super) started: Option<W>,
+}
+
+#[derive(Debug)]
+struct Queue<W> {
+    context: ContextHandle,
+    jobs: VecDeque<Job<W>>,
+    last_fence: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Context {
+    queues: Turns<HwQueueHandle>,
+    suspended: bool,
+    last_suspend_fence: Option<u64>,
+}
+
+/// See the module. `W` is what a started command carries from one unit to the next.
+#[derive(Debug)]
+pub(super) struct WorkQueues<W> {
+    contexts: HashMap<ContextHandle, Context>,
+    queues: HashMap<HwQueueHandle, Queue<W>>,
+    turns: Turns<ContextHandle>,
+    pending: usize,
+}
+
+impl<W> Default for WorkQueues<W> {
+    fn default() -> Self {
+        Self {
+            contexts: HashMap::new(),
+            queues: HashMap::new(),
+            turns: Turns::default(),
+            pending: 0,
+        }
+    }
+}
+
+impl<W> WorkQueues<W> {
+    /// A new context, resumed, without queues.
+    pub(super) fn add_context(&mut self, context: ContextHandle) {
+        self.contexts.insert(context, Context::default());
+    }
+
+    /// A context goes; its queues are gone already.
+    pub(super) fn remove_context(&mut self, context: ContextHandle) {
+        self.turns.leave(context);
+        self.contexts.remove(&context);
+    }
+
+    /// A new, empty queue of a context.
+    pub(super) fn add_queue(&mut self, context: ContextHandle, queue: HwQueueHandle) {
+        self.queues.insert(
+            queue,
+            Queue {
+                context,
+                jobs: VecDeque::new(),
+                last_fence: None,
+            },
+        );
+    }
+
+    /// A queue goes, with all its commands. Returns how many were abandoned.
+    pub(super) fn remove_queue(&mut self, queue: HwQueueHandle) -> usize {
+        let Some(removed) = self.queues.remove(&queue) else {
+            return 0;
+        };
+        if let Some(context) = self.contexts.get_mut(&removed.context) {
+            context.queues.leave(queue);
+            if context.queues.is_empty() {
+                self.turns.leave(removed.context);
+            }
+        }
+        self.pending = self.pending.saturating_sub(removed.jobs.len());
+        removed.jobs.len()
+    }
+
+    /// Whether another command may wait, with this progress fence.
+    ///
+    /// # Errors
+    /// [`NtStatus::InvalidHandle`], [`NtStatus::InvalidParameter`] for a fence that is not above the queue's last one,
+    /// [`NtStatus::InsufficientResources`] above [`MAX_PENDING_COMMANDS`].
+    pub(super) fn check_submit(&self, queue: HwQueueHandle, fence: u64) -> DdiResult<()> {
+        let queue = self.queues.get(&queue).ok_or(NtStatus::InvalidHandle)?;
+        if queue.last_fence.is_some_and(|last| fence <= last) {
+            return Err(NtStatus::InvalidParameter);
+        }
+        if self.pending >= MAX_PENDING_COMMANDS {
+            return Err(NtStatus::InsufficientResources);
+        }
+        Ok(())
+    }
+
+    /// Queues a command that [`Self::check_submit`] has allowed.
+    pub(super) fn submit(&mut self, handle: HwQueueHandle, fence: u64, command: GpuCommand) {
+        let Some(queue) = self.queues.get_mut(&handle) else {
+            debug_assert!(false, "unchecked submission");
+            return;
+        };
+        queue.jobs.push_back(Job {
+            command,
+            fence,
+            started: None,
+        });
+        queue.last_fence = Some(fence);
+        self.pending += 1;
+        if queue.jobs.len() > 1 {
+            return;
+        }
+        let context = queue.context;
+        if let Some(state) = self.contexts.get_mut(&context) {
+            let first = state.queues.is_empty();
+            state.queues.enter(handle);
+            if first && !state.suspended {
+                self.turns.enter(context);
+            }
+        }
+    }
+
+    /// Whether some context that is not suspended has work.
+    pub(super) fn has_runnable(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
+    /// The command whose turn it is. It stays in its queue.
+    pub(super) fn next(&mut self) -> Option<(HwQueueHandle, &mut Job<W>)> {
+        let context = self.contexts.get(&self.turns.next()?)?;
+        let handle = context.queues.next()?;
+        let job = self.queues.get_mut(&handle)?.jobs.front_mut()?;
+        Some((handle, job))
+    }
+
+    /// The queue's first command had its turn and is not done; this is left of it.
+    pub(super) fn put_back(&mut self, handle: HwQueueHandle, started: W) {
+        let Some(queue) = self.queues.get_mut(&handle) else {
+            return;
+        };
+        if let Some(job) = queue.jobs.front_mut() {
+            job.started = Some(started);
+        }
+        self.served(handle);
+    }
+
+    /// The queue's first command is complete; returns its progress fence.
+    pub(super) fn complete(&mut self, handle: HwQueueHandle) -> Option<u64> {
+        let job = self.queues.get_mut(&handle)?.jobs.pop_front()?;
+        self.pending = self.pending.saturating_sub(1);
+        self.served(handle);
+        Some(job.fence)
+    }
+
+    /// Moves the turn on after a unit of this queue.
+    fn served(&mut self, handle: HwQueueHandle) {
+        let Some(queue) = self.queues.get(&handle) else {
+            return;
+        };
+        if let Some(context) = self.contexts.get_mut(&queue.context) {
+            context.queues.served(handle, !queue.jobs.is_empty());
+            self.turns.served(queue.context, !context.queues.is_empty());
+        }
+    }
+
+    /// Takes a context's turns away. Returns whether it had them, `false` if it was suspended already.
+    ///
+    /// # Errors
+    /// [`NtStatus::InvalidHandle`], [`NtStatus::InvalidParameter`] for a fence that is not above the last one.
+    pub(super) fn suspend(&mut self, handle: ContextHandle, fence: u64) -> DdiResult<bool> {
+        let context = self
+            .contexts
+            .get_mut(&handle)
+            .ok_or(NtStatus::InvalidHandle)?;
+        if context.last_suspend_fence.is_some_and(|last| fence <= last) {
+            return Err(NtStatus::InvalidParameter);
+        }
+        context.last_suspend_fence = Some(fence);
+        self.turns.leave(handle);
+        Ok(!std::mem::replace(&mut context.suspended, true))
+    }
+
+    /// Gives a context its turns back; no change if it has them.
+    ///
+    /// # Errors
+    /// [`NtStatus::InvalidHandle`].
+    pub(super) fn resume(&mut self, handle: ContextHandle) -> DdiResult<()> {
+        let context = self
+            .contexts
+            .get_mut(&handle)
+            .ok_or(NtStatus::InvalidHandle)?;
+        if std::mem::replace(&mut context.suspended, false) && !context.queues.is_empty() {
+            self.turns.enter(handle);
+        }
+        Ok(())
+    }
+
+    /// Forgets what started commands carry if `drop_it` says so; such a command starts anew at its next turn.
+    pub(super) fn forget_started(&mut self, drop_it: impl Fn(&GpuCommand) -> bool) {
+        for queue in self.queues.values_mut() {
+            if let Some(job) = queue.jobs.front_mut()
+                && drop_it(&job.command)
+            {
+                job.started = None;
+            }
+        }
+    }
+
+    /// Takes every command out, a queue's in their order.
+    pub(super) fn drain(&mut self) -> Vec<(HwQueueHandle, u64)> {
+        let mut drained = Vec::with_capacity(self.pending);
+        for (&handle, queue) in &mut self.queues {
+            drained.extend(queue.jobs.drain(..).map(|job| (handle, job.fence)));
+            if let Some(context) = self.contexts.get_mut(&queue.context) {
+                context.queues.leave(handle);
+            }
+        }
+        for &context in self.contexts.keys() {
+            self.turns.leave(context);
+        }
+        self.pending = 0;
+        drained
+    }
+}

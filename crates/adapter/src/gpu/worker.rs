@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! A VM's worker thread: sleeps until the VM holds an engine, runs units, reports each, and tells what is complete.
+//!
+//! What is charged is the time that the engine was held, from the moment that the worker saw its grant to the end of
+//! its last unit: all that keeps the engine from others, telling included.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use rondo_renderer::unit::UnitBudget;
+use rondo_renderer::work::{Progress as UnitEnd, Renderer, Work};
+use rondo_scheduler::{EngineId, Nanos};
+
+use crate::ddi::{Completion, DdiResult};
+use crate::gpu::account::Item;
+use crate::gpu::arbiter::Arbiter;
+use crate::gpu::context;
+use crate::gpu::signals::Wake;
+use crate::gpu::vm::{Outbox, Phase, Vm, VmState};
+use crate::handle::HwQueueHandle;
+use crate::status::NtStatus;
+
+/// Completions are told in one go while the next command is short and the oldest has waited for less than this: a
+/// client that waits for one fence does not notice, one that sends many small commands is interrupted less often.
+const TELL_WITHIN: Nanos = Nanos::from_micros(20);
+
+/// Most completions that are told in one go.
+const TELL_AT_MOST: usize = 32;
+
+/// A command on so many pixels is short: it takes a few microseconds.
+const SHORT_PIXELS: u64 = 4096;
+
+/// A VM's worker.
+#[derive(Debug)]
+pub(super) struct Worker {
+    /// Its VM.
+    pub(super) vm: Arc<Vm>,
+    /// Who grants engines.
+    pub(super) arbiter: Arc<Arbiter>,
+    /// What runs units.
+    pub(super) renderer: Box<dyn Renderer>,
+    /// How much a unit may do.
+    pub(super) budget: UnitBudget,
+}
+
+/// What is to be told after a unit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Untold {
+    completions: usize,
+    suspended: bool,
+    next_is_short: bool,
+}
+
+impl Worker {
+    /// The thread's body. A panic below ends the VM's work, and nobody else's.
+    pub(super) fn run(mut self) {
+        let served = panic::catch_unwind(AssertUnwindSafe(|| self.serve()));
+        if served.is_err() {
+            log::error!(
+                "the worker of VM {} died of a bug; its work is over",
+                self.vm.id.0
+            );
+            self.fail();
+        }
+    }
+
+    fn serve(&mut self) {
+        let mut told = Outbox::default();
+        loop {
+            match self.vm.signals.wait() {
+                Wake::Exit => return,
+                Wake::Notice => tell(&self.vm, &mut told),
+                Wake::Granted(engine) => self.hold(engine, &mut told),
+            }
+        }
+    }
+
+    /// Runs units until the engine is taken away.
+    fn hold(&mut self, engine: EngineId, told: &mut Outbox) {
+        let mut began = self.arbiter.now();
+        let mut oldest = None;
+        loop {
+            let untold = self.unit(began);
+            let (keeps, now) = self.arbiter.unit_done(self.vm.id, engine, began);
+            began = now;
+            if untold.completions > 0 || untold.suspended {
+                let oldest_at = *oldest.get_or_insert(now);
+                let waited = now.0.saturating_sub(oldest_at.0);
+                let may_wait = keeps
+                    && untold.next_is_short
+                    && !untold.suspended
+                    && untold.completions < TELL_AT_MOST
+                    && waited < TELL_WITHIN.0;
+                if !may_wait {
+                    tell(&self.vm, told);
+                    oldest = None;
+                }
+            }
+            if !keeps {
+                return;
+            }
+        }
+    }
+
+    /// Runs one unit of the command whose turn it is.
+    fn unit(&mut self, now: Nanos) -> Untold {
+        let _unit = self.vm.units.for_unit();
+        let mut state = self.vm.state();
+        let end = match state.begin() {
+            None => None,
+            Some((queue, Err(status))) => Some((queue, Err(status))),
+            Some((queue, Ok(mut work))) => {
+                drop(state);
+                let end = self.renderer.run(&mut work, self.budget);
+                state = self.vm.state();
+                Some((queue, Ok((work, end))))
+            }
+        };
+        if let Some((queue, end)) = end {
+            state.end(queue, end, now);
+        }
+        let untold = Untold {
+            completions: state.outbox.completions.len(),
+            suspended: !state.outbox.suspensions.is_empty(),
+            next_is_short: state.next_is_short(),
+        };
+        // The scheduler reads the flag when the unit is reported.
+        let _ = self.vm.publish(state);
+        untold
+    }
+
+    /// The VM runs nothing any more: all that waits ends with an error, and the engine goes to others.
+    fn fail(&self) {
+        let mut state = self.vm.state();
+        if state.phase == Phase::Live {
+            state.phase = Phase::Failed;
+        }
+        for (queue, progress_fence_id) in state.work.drain() {
+            state.account.release(Item::Command);
+            state.outbox.completions.push(Completion {
+                queue,
+                progress_fence_id,
+                status: Err(NtStatus::GraphicsGpuExceptionOnDevice),
+            });
+        }
+        let _ = self.vm.publish(state);
+        self.arbiter.abandon(self.vm.id);
+        let mut told = Outbox::default();
+        if panic::catch_unwind(AssertUnwindSafe(|| tell(&self.vm, &mut told))).is_err() {
+            log::error!("VM {} could not be told of it", self.vm.id.0);
+        }
+    }
+}
+
+/// Tells the VM's device what is complete. No lock is held meanwhile.
+fn tell(vm: &Vm, told: &mut Outbox) {
+    let mut state = vm.state();
+    std::mem::swap(&mut state.outbox, told);
+    let callbacks = state.callbacks.clone();
+    drop(state);
+    if let Some(callbacks) = callbacks
+        && !told.is_empty()
+    {
+        if !told.completions.is_empty() {
+            callbacks.notify_interrupt(&told.completions);
+        }
+        for &(context, fence) in &told.suspensions {
+            callbacks.notify_context_suspended(context, fence);
+        }
+    }
+    told.clear();
+}
+
+impl VmState {
+    /// The command whose turn it is, ready to run.
+    fn begin(&mut self) -> Option<(HwQueueHandle, DdiResult<Work>)> {
+        let (queue, job) = self.work.next()?;
+        if let Some(work) = job.started.take() {
+            return Some((queue, Ok(work)));
+        }
+        let work = self
+            .connection
+            .as_ref()
+            .ok_or(NtStatus::InvalidDeviceState)
+            .and_then(|connection| context::start(&job.command, &self.objects, connection));
+        Some((queue, work))
+    }
+
+    /// What became of the command that [`VmState::begin`] gave out.
+    fn end(&mut self, queue: HwQueueHandle, end: DdiResult<(Work, UnitEnd)>, now: Nanos) {
+        let (frames, status) = match end {
+            Ok((work, UnitEnd::Preempted)) => {
+                self.work.put_back(queue, work);
+                return;
+            }
+            Ok((work, UnitEnd::Done)) => (work.frames(), Ok(())),
+            Ok((work, UnitEnd::Failed(_))) => (work.frames(), Err(NtStatus::NoMemory)),
+            Err(status) => (0, Err(status)),
+        };
+        if frames > 0 {
+            self.progress.first_frame.get_or_insert(now);
+            self.progress.frames = self.progress.frames.saturating_add(u64::from(frames));
+        }
+        let Some(progress_fence_id) = self.work.complete(queue) else {
+            return;
+        };
+        self.account.release(Item::Command);
+        self.progress.commands = self.progress.commands.saturating_add(1);
+        self.outbox.completions.push(Completion {
+            queue,
+            progress_fence_id,
+            status,
+        });
+    }
+
+    /// Whether the command whose turn it is takes a few microseconds at most.
+    fn next_is_short(&mut self) -> bool {
+        self.work
+            .next()
+            .is_some_and(|(_, job)| job.command.pixels() <= SHORT_PIXELS)
+    }
+}
