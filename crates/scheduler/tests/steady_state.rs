@@ -36,8 +36,8 @@ fn given_a_thousand_vms_when_they_run_sleep_wake_leave_and_come_back_then_nothin
     let mut actions = Actions::new();
     let mut now = 0_u64;
     let profile = |id: u32| VmProfile {
-        guarantee: Ppm::new(if id % 10 == 0 { 0 } else { 1_000 }).unwrap(),
-        limit: (id % 7 == 0).then(|| Ppm::new(2_000).unwrap()),
+        guarantee: Ppm::new(if id.is_multiple_of(10) { 0 } else { 1_000 }).unwrap(),
+        limit: id.is_multiple_of(7).then(|| Ppm::new(2_000).unwrap()),
         slice: Nanos(u64::from(id % 3) * 100_000),
         ..VmProfile::default()
     };
