@@ -66,7 +66,7 @@ pub enum Pattern {
 pub enum Exit {
     /// Reset by the keyboard controller: 0xfe to port 0x64.
     I8042,
-    /// Power off by an ACPI port: the S5 type and SLP_EN, 16 bits for a PM1a control port.
+    /// Power off by the sleep control register (8 bits) of hardware-reduced ACPI at this port.
     Acpi(u16),
     /// A triple fault.
     Triple,

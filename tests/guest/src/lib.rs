@@ -3,8 +3,9 @@
 //!
 //! It stands in for an operating system where one would be too slow, too large or too vague: device tests end to end, GPU contention between VMs,
 //! `rondo demo`, and benchmarks against other VMMs, which boot the very same file. `rondo` carries it inside (`cargo build -p rondo` builds it);
-//! with QEMU: `qemu-system-x86_64 -M microvm,accel=kvm -cpu host -m 64 -nodefaults -display none -vga none -no-reboot -serial stdio
-//! -global virtio-mmio.force-legacy=false -device virtio-gpu-device -kernel rondo-guest -append "name=red seconds=5"`.
+//! with QEMU: `qemu-system-x86_64 -M microvm,accel=kvm,acpi=off -cpu host -m 64 -nodefaults -display none -vga none -no-reboot -serial stdio
+//! -global virtio-mmio.force-legacy=false -device virtio-gpu-device -kernel rondo-guest -append "name=red seconds=5"`
+//! (`acpi=off`, since QEMU names its devices on the command line only then; where KVM refuses MSR 0x10a, `-cpu host,-arch-capabilities`).
 //!
 //! The stub (`boot.s`) enters long mode with the first 4 GiB identity mapped and goes to CPL 3 at once, where even a KVM that can only interpret kernels
 //! runs code natively. From there the program polls: no interrupts, no system calls, no second thread.
@@ -37,7 +38,7 @@
 //! | `indirect=0\|1` | 1 | Use INDIRECT_DESC where offered |
 //! | `event_idx=0\|1` | 0 | Use EVENT_IDX where offered |
 //! | `cpus=` | 1 | Start the other processors and expect so many in all, 1 to 32 |
-//! | `exit=i8042\|acpi:PORT\|triple\|halt` | `i8042` | How to end: keyboard-controller reset, S5 by the hexadecimal PM1a control port, triple fault, or never. What does not end the VM is followed by a triple fault |
+//! | `exit=i8042\|acpi:PORT\|triple\|halt` | `i8042` | How to end: keyboard-controller reset, S5 through hardware-reduced ACPI's sleep control register at this hexadecimal port, triple fault, or never. What does not end the VM is followed by a triple fault |
 //!
 //! # The line protocol
 //!

@@ -12,14 +12,6 @@ pub fn write_u8(port: u16, value: u8) {
     }
 }
 
-/// Writes a 16-bit word to a port.
-pub fn write_u16(port: u16, value: u16) {
-    // SAFETY: as in `write_u8`.
-    unsafe {
-        asm!("out dx, ax", in("dx") port, in("ax") value, options(nomem, nostack, preserves_flags))
-    }
-}
-
 /// Reads a byte from a port.
 #[must_use]
 pub fn read_u8(port: u16) -> u8 {

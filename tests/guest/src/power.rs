@@ -10,8 +10,8 @@ use crate::{ports, report};
 const I8042_COMMAND: u16 = 0x64;
 /// Pulses the processor's reset line.
 const I8042_PULSE_RESET: u8 = 0xfe;
-/// ACPI PM1a control: SLP_TYP 5 in bits 10 to 12, SLP_EN in bit 13.
-const ACPI_S5: u16 = 5 << 10 | 1 << 13;
+/// The sleep control register of hardware-reduced ACPI: SLP_TYP 5 in bits 2 to 4, SLP_EN in bit 5 (ACPI 6.5 section 4.8.3.7).
+const ACPI_S5: u8 = (5 << 2) | (1 << 5);
 /// How long to wait for a reset to happen before the next, ruder way.
 const PATIENCE: u32 = 20_000;
 
@@ -20,7 +20,7 @@ pub fn end(how: Exit) -> ! {
     report!("bye");
     match how {
         Exit::I8042 => ports::write_u8(I8042_COMMAND, I8042_PULSE_RESET),
-        Exit::Acpi(port) => ports::write_u16(port, ACPI_S5),
+        Exit::Acpi(port) => ports::write_u8(port, ACPI_S5),
         Exit::Triple => {}
         Exit::Halt => halt(),
     }
