@@ -102,3 +102,6 @@ fn check_fits(image: &Image, end: u64, size: MemorySize) -> Result<(), BootError
         needs_mib: end.div_ceil(1 << 20),
     })
 }
+
+#[cfg(test)]
+mod tests;
