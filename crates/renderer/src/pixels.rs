@@ -179,3 +179,74 @@ fn zeroed_vec(len: usize) -> Result<Vec<u8>, OutOfMemory> {
     // this capacity, and all of them are initialised (zero). Nobody else has the pointer.
     Ok(unsafe { Vec::from_raw_parts(start, len, len) })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn buffer(byte: u8) -> PixelBuffer {
+        let mut buffer = PixelBuffer::zeroed(4).unwrap();
+        buffer.bytes_mut().unwrap().fill(byte);
+        buffer
+    }
+
+    #[test]
+    fn given_more_bytes_than_there_are_addresses_then_it_is_an_error() {
+        for len in [usize::MAX, isize::MAX.unsigned_abs()] {
+            let bytes = len as u64;
+            assert_eq!(PixelBuffer::zeroed(len).unwrap_err(), OutOfMemory { bytes });
+        }
+        assert_eq!(PixelBuffer::zeroed(0).unwrap().bytes(), &[0_u8; 0]);
+    }
+
+    #[test]
+    fn given_a_flip_then_both_show_the_bytes_and_neither_can_change_them() {
+        let (mut image, mut screen) = (buffer(1), buffer(2));
+        image.flip_into(&mut screen).unwrap();
+        assert_eq!(screen.bytes(), &[1; 4]);
+        assert!(image.is_same(&screen));
+        assert!(image.bytes_mut().is_none() && screen.bytes_mut().is_none());
+    }
+
+    #[test]
+    fn given_a_flip_then_a_detached_buffer_is_the_one_that_the_other_brought() {
+        let (mut image, mut screen) = (buffer(1), buffer(2));
+        image.flip_into(&mut screen).unwrap();
+        image = image.detach().unwrap();
+        assert_eq!(image.bytes_mut().unwrap(), &[2; 4]);
+        assert_eq!(screen.bytes_mut().unwrap(), &[1; 4]);
+    }
+
+    #[test]
+    fn given_an_owner_goes_then_the_rest_keep_one_buffer_each() {
+        let (mut image, mut left, mut right) = (buffer(1), buffer(2), buffer(3));
+        image.flip_into(&mut left).unwrap();
+        image.flip_into(&mut right).unwrap();
+        drop(left);
+        image = image.detach().unwrap();
+        assert!(image.is_exclusive() && right.is_exclusive());
+        assert_eq!(right.bytes(), &[1; 4]);
+        assert!(
+            right.shared.spare().is_none(),
+            "one spare went with each owner"
+        );
+    }
+
+    #[test]
+    fn given_a_flip_to_another_image_then_the_first_one_is_its_owners_again() {
+        let (mut first, mut second, mut screen) = (buffer(1), buffer(2), buffer(3));
+        first.flip_into(&mut screen).unwrap();
+        second.flip_into(&mut screen).unwrap();
+        assert_eq!(first.bytes_mut().unwrap(), &[1; 4]);
+        assert_eq!(screen.bytes(), &[2; 4]);
+        assert_eq!(second.detach().unwrap().bytes(), &[3; 4]);
+    }
+
+    #[test]
+    fn given_buffers_of_different_lengths_then_they_do_not_flip() {
+        let (image, mut screen) = (buffer(1), PixelBuffer::zeroed(8).unwrap());
+        assert_eq!(image.flip_into(&mut screen), Err(LengthMismatch));
+        assert!(screen.bytes_mut().is_some());
+    }
+}

@@ -150,8 +150,8 @@ impl PresentState {
         if let Source::Image(image) = &self.present.source {
             let pixels = image.pixels();
             let whole = shown.rect == Rect::whole(image.size()) && from == shown.rect;
-            // The sink may show the image's buffer already: then the pixels are there.
-            let flipped = pixels.is_same(&buffer) && shown.rect == Rect::whole(image.size());
+            // The sink may show the image's buffer already: then the screen shows all of it, and the pixels are there.
+            let flipped = pixels.is_same(&buffer);
             if flipped || (whole && pixels.flip_into(&mut buffer).is_ok()) {
                 drop(pixels);
                 budget.charge(Budget::PIECE);

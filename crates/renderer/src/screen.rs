@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
+use crate::format::BYTES_PER_PIXEL;
 use crate::frame::{CursorImage, FrameMode, FrameSink};
 use crate::geometry::{Rect, Size};
 use crate::image::Surface;
@@ -89,6 +90,17 @@ impl Screen {
                 back: None,
             }),
         }
+    }
+
+    /// Bytes of host memory that a screen of this mode takes at most: the sink's frame, and a second one behind it for
+    /// changes that take longer than a unit. The guest chooses the mode, so both count against its limit.
+    #[must_use]
+    pub fn memory_for(mode: FrameMode) -> u64 {
+        const BUFFERS: u64 = 2;
+        let pixels = u64::from(mode.size.width) * u64::from(mode.size.height);
+        pixels
+            .saturating_mul(BYTES_PER_PIXEL as u64)
+            .saturating_mul(BUFFERS)
     }
 
     /// Gives the screen this mode, or turns it off. A mode that it has already changes nothing: the last frame stays

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The GPU that is a CPU.
+//!
+//! All it does is `memcpy`. `benches/copy.rs` tries the alternatives for a 1280x800 frame from scattered pages: stores
+//! that bypass the cache take 2.2 times as long (the frame fits the cache, and is read soon), `rep movsb` is as fast as
+//! `memcpy`. A whole frame is uploaded at 0.95 to 1.05 times the speed of a bare `memcpy` of the same pages.
 
 use crate::unit::{Budget, UnitBudget};
 use crate::work::{Kind, Progress, Renderer, Work};

@@ -93,6 +93,15 @@ fn given_neighbouring_pieces_then_they_read_like_one() {
 }
 
 #[test]
+fn given_pieces_at_the_same_place_of_different_regions_then_they_are_no_neighbours() {
+    let memory = memory();
+    let pieces = [(0x100, 0x100), (0x1_0200, 0x100), (0x3_0300, 0x100)];
+    let mut read = vec![0; 0x300];
+    backing(&memory, &pieces).read(0, &mut read).unwrap();
+    assert_eq!(read, bytes_of(&memory, &pieces));
+}
+
+#[test]
 fn given_an_out_of_range_read_then_nothing_is_copied() {
     let backing = backing(&memory(), &[(0, 64)]);
     for (offset, len) in [(0, 65), (64, 1), (63, 2), (u64::MAX, 1), (u64::MAX, 64)] {

@@ -68,7 +68,7 @@ fn given_an_image_of_another_size_or_a_short_blob_then_there_is_no_cursor() {
 
 #[test]
 fn given_a_cursor_on_a_screen_then_the_sink_hears_of_its_picture_and_its_moves() {
-    let (sink, seen) = Sink::new(true);
+    let (sink, seen) = Sink::with_reader(true);
     let screen = Screen::new(sink);
     let cursor = CursorImage::from_blob(&backing(&memory(), &[(0, 0x4000)]), 1, 2).unwrap();
     screen.set_cursor(Some(cursor.clone()));

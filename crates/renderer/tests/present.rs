@@ -76,7 +76,8 @@ impl World {
             .collect();
         let backing = Arc::new(backing(&memory, &pieces));
         let bytes = size.width as usize * size.height as usize * 4;
-        let (sinks, seen): (Vec<_>, Vec<_>) = SCREENS.iter().map(|&kind| Sink::new(kind)).unzip();
+        let (sinks, seen): (Vec<_>, Vec<_>) =
+            SCREENS.iter().map(|&kind| Sink::with_reader(kind)).unzip();
         Self {
             size,
             memory,

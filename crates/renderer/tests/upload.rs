@@ -165,9 +165,14 @@ fn given_sizes_that_no_host_has_then_an_image_is_refused_and_nothing_aborts() {
     ] {
         assert!(matches!(
             Image::new(size, FORMAT),
-            Err(ImageError::TooLarge(_) | ImageError::OutOfMemory(_))
+            Err(ImageError::TooLarge(_))
         ));
     }
+    // Fits 64-bit sizes, but no address space: exhaustion is an error.
+    assert!(matches!(
+        Image::new(size(0x3fff_ffff, 0x10_0000), FORMAT),
+        Err(ImageError::OutOfMemory(_))
+    ));
     for size in [size(0, 1), size(1, 0), size(0, u32::MAX)] {
         assert_eq!(
             Image::new(size, FORMAT).unwrap_err(),

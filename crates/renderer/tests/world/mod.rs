@@ -153,7 +153,7 @@ pub struct Sink {
 }
 
 impl Sink {
-    pub fn new(exchangeable: bool) -> (Box<dyn FrameSink>, Arc<Seen>) {
+    pub fn with_reader(exchangeable: bool) -> (Box<dyn FrameSink>, Arc<Seen>) {
         let seen = Arc::new(Seen {
             frame: Mutex::new(PixelBuffer::zeroed(0).unwrap()),
             told: Mutex::default(),
