@@ -11,4 +11,5 @@ pub mod ddi;
 pub mod gpu;
 pub mod guid;
 pub mod handle;
+pub mod recorder;
 pub mod status;
