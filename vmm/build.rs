@@ -13,18 +13,22 @@ use std::process::Command;
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What the guest is made of, relative to the workspace.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "tests/guest/Cargo.toml",
     "tests/guest/build.rs",
     "tests/guest/link.ld",
     "tests/guest/src",
+    "crates/protocol/Cargo.toml",
     "crates/protocol/src",
 ];
 
 fn main() {
     let workspace = variable("CARGO_MANIFEST_DIR").join("..");
     for source in SOURCES {
-        println!("cargo::rerun-if-changed={}", workspace.join(source).display());
+        println!(
+            "cargo::rerun-if-changed={}",
+            workspace.join(source).display()
+        );
     }
     println!("cargo::rerun-if-changed=build.rs");
 
@@ -32,7 +36,10 @@ fn main() {
     let status = cargo(&workspace, &target_dir)
         .status()
         .unwrap_or_else(|error| panic!("cannot start Cargo to build the embedded guest: {error}"));
-    assert!(status.success(), "the embedded guest (tests/guest) does not build; the compiler's messages are above");
+    assert!(
+        status.success(),
+        "the embedded guest (tests/guest) does not build; the compiler's messages are above"
+    );
     let image = target_dir.join(TARGET).join("release/rondo-guest");
     println!("cargo::rustc-env=RONDO_GUEST_ELF={}", image.display());
 }
@@ -40,21 +47,42 @@ fn main() {
 fn cargo(workspace: &Path, target_dir: &Path) -> Command {
     let mut cargo = Command::new(variable("CARGO"));
     cargo
-        .args(["build", "--quiet", "--release", "--package", "rondo-guest", "--bin", "rondo-guest", "--target", TARGET])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--package",
+            "rondo-guest",
+            "--bin",
+            "rondo-guest",
+            "--target",
+            TARGET,
+        ])
         .arg("--manifest-path")
         .arg(workspace.join("tests/guest/Cargo.toml"))
         .arg("--target-dir")
         .arg(target_dir)
         // Separated by 0x1f, and stronger than RUSTFLAGS and any configuration file.
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Cpanic=abort\u{1f}-Crelocation-model=static")
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            "-Cpanic=abort\u{1f}-Crelocation-model=static",
+        )
         .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
         .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
-    for name in ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
+    for name in [
+        "RUSTFLAGS",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_BUILD_TARGET",
+        "CARGO_TARGET_DIR",
+    ] {
         cargo.env_remove(name);
     }
     cargo
 }
 
 fn variable(name: &str) -> PathBuf {
-    env::var_os(name).map(PathBuf::from).unwrap_or_else(|| panic!("{name} is not set: this is run by Cargo"))
+    env::var_os(name)
+        .map(PathBuf::from)
+        .unwrap_or_else(|| panic!("{name} is not set: this is run by Cargo"))
 }

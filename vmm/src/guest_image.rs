@@ -11,10 +11,16 @@ mod tests {
 
     #[test]
     fn given_the_build_the_embedded_guest_is_an_elf_with_a_pvh_entry() {
-        assert!(GUEST_ELF.starts_with(b"\x7fELF\x02\x01"), "not a little-endian 64-bit ELF");
+        assert!(
+            GUEST_ELF.starts_with(b"\x7fELF\x02\x01"),
+            "not a little-endian 64-bit ELF"
+        );
         // The note: name size 4, descriptor size 8, type 18, name "Xen".
         let note = b"\x04\0\0\0\x08\0\0\0\x12\0\0\0Xen\0";
-        assert!(GUEST_ELF.windows(note.len()).any(|window| window == note), "no PVH entry note");
+        assert!(
+            GUEST_ELF.windows(note.len()).any(|window| window == note),
+            "no PVH entry note"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rondo_guest::{power, report};
 
 global_asm!(include_str!("boot.s"), options(att_syntax));
 
-/// Called by `boot.s` at CPL 3 with BSS cleared and a 64 KiB stack.
+/// Called by `boot.s` at CPL 3 with BSS cleared and a 128 KiB stack.
 #[unsafe(no_mangle)]
 extern "C" fn guest_main(record: &'static BootRecord) -> ! {
     rondo_guest::run::run(record)

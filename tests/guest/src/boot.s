@@ -186,5 +186,5 @@ boot_pd:
 
     .section .boot.stack, "aw", @nobits
     .p2align 12
-    .fill 65536, 1, 0
+    .fill 131072, 1, 0
 boot_stack_top:

@@ -42,13 +42,18 @@ pub fn draw(
     );
     let limit = ticks(clock, options.seconds.saturating_mul(1000))?;
 
+    let since_entry = || tsc::now().wrapping_sub(entry_tsc);
+    let driver = since_entry();
     let mut screen = Screen::new(gpu, options, memory)?;
+    let scanout = since_entry();
     let mut picture = Picture::new(options, &screen.surface);
-    frame(gpu, &mut screen, &mut picture, options, 0)?;
+    picture.draw(&mut screen.surface, 0);
+    let drawn = since_entry();
+    screen.present(gpu, &[screen.surface.whole()], 1)?;
     gpu.wait_for_all()?;
     report!(
-        "first-frame ticks={} khz={} clock={}",
-        tsc::now().wrapping_sub(entry_tsc),
+        "first-frame ticks={} driver={driver} scanout={scanout} drawn={drawn} khz={} clock={}",
+        since_entry(),
         clock.khz,
         clock.source
     );

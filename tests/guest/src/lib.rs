@@ -53,7 +53,7 @@
 //! | `scanout= x= y= width= height=` | `mode=probe`: an enabled display |
 //! | `edid scanout= bytes= valid= width= height=` | `mode=probe`: its EDID and preferred size |
 //! | `reset=K frames= in_flight=` | `mode=reset`: the K-th reset is done; so many commands were in flight |
-//! | `first-frame ticks= khz= clock=` | Frame 0 is on the display; ticks since the entry |
+//! | `first-frame ticks= driver= scanout= drawn= khz= clock=` | Frame 0 is on the display; ticks since the entry, and when the driver was ready, the scanout was set and the frame was drawn |
 //! | `ready name= width= height= features= queue=` | Drawing begins in earnest |
 //! | `frames= commands= ticks= fps=` | The sum; ticks and frames a second without frame 0 |
 //! | `commands= batch= ticks= khz= per_second=` | `mode=commands`: the sum |

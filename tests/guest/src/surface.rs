@@ -151,12 +151,12 @@ impl Surface {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
     /// A surface over memory of the host.
-    fn surface(width: u32, height: u32, backing: Backing) -> Surface {
+    pub(crate) fn surface(width: u32, height: u32, backing: Backing) -> Surface {
         let bytes = (width * height) as usize * 4 + 2 * PAGE as usize;
         let memory = vec![0_u8; bytes].leak();
         let start = memory.as_mut_ptr().expose_provenance() as u64;
@@ -166,7 +166,7 @@ mod tests {
     }
 
     /// The resource as a device assembles it from the pieces.
-    fn assembled(surface: &Surface) -> Vec<u32> {
+    pub(crate) fn assembled(surface: &Surface) -> Vec<u32> {
         let mut pixels = Vec::new();
         for (address, len) in surface.pieces() {
             let start = core::ptr::with_exposed_provenance::<u32>(address as usize);
