@@ -4,5 +4,8 @@
 //! Nothing here depends on KVM: guest memory, interrupt lines and the GPU driver interface come in as traits.
 
 pub mod bus;
+pub mod display;
+pub mod gpu;
 pub mod interrupt;
 pub mod legacy;
+pub mod virtio;
