@@ -34,7 +34,7 @@ use std::thread::{self, JoinHandle};
 
 use rondo_scheduler::{Scheduler, SchedulerConfig};
 
-pub use config::SoftwareGpuConfig;
+pub use config::{RendererFactory, SoftwareGpuConfig, SoftwareRenderers, WorkerHook};
 pub use profile::DEFAULT_PROFILE;
 pub use work::MAX_PENDING_COMMANDS;
 
