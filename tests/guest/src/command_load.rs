@@ -5,7 +5,8 @@ use rondo_protocol::Command;
 
 use crate::command_line::Options;
 use crate::draw::{per_second, ticks};
-use crate::gpu::{Gpu, GpuError};
+use crate::gpu::Gpu;
+use crate::gpu_error::GpuError;
 use crate::report;
 use crate::tsc::{self, Frequency};
 

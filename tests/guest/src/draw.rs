@@ -3,7 +3,8 @@
 
 use crate::command_line::{Damage, Options};
 use crate::demo_picture;
-use crate::gpu::{Gpu, GpuError};
+use crate::gpu::Gpu;
+use crate::gpu_error::GpuError;
 use crate::memory::FreeMemory;
 use crate::mmio::Transport;
 use crate::picture::Picture;

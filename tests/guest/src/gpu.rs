@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The virtio-gpu driver: commands one at a time or in flight, fences, cursor. Polled, on [`rondo_protocol`]'s types.
 
-use core::fmt;
-
-use rondo_protocol::{
-    Command, DisplayInfo, ErrorCode, Feature, Request, Response, ResponseDecodeError, ScanoutId,
-};
+use rondo_protocol::{Command, DisplayInfo, Feature, Request, Response, ScanoutId};
 
 use crate::command_line::Options;
+use crate::edid::Edid;
+use crate::gpu_error::GpuError;
 use crate::memory::{FreeMemory, OutOfMemory};
-use crate::mmio::{Transport, TransportError, status};
-use crate::queue::{
-    MAX_SLOTS, Queue, QueueFeatures, QueueSetupError, RESPONSE_BYTES, UsedRingError,
-};
+use crate::mmio::{Transport, status};
+use crate::queue::{MAX_SLOTS, Queue, QueueFeatures, RESPONSE_BYTES};
 use crate::tsc::{self, Frequency};
 
 /// virtio device id of a GPU.
@@ -32,131 +28,6 @@ const CONFIG_NUM_CAPSETS: u64 = 12;
 const PATIENCE_MS: u64 = 30_000;
 /// The same in ticks when the frequency is unknown.
 const PATIENCE_TICKS: u64 = 100_000_000_000;
-
-/// What went wrong with the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GpuError {
-    /// The command line names no virtio-gpu.
-    NoDevice {
-        /// How many devices were looked at.
-        looked_at: usize,
-    },
-    /// Registers, features, queues.
-    Transport(TransportError),
-    /// Out of memory.
-    Memory(OutOfMemory),
-    /// The device broke the rules of the used ring.
-    UsedRing(UsedRingError),
-    /// The device answered with an error.
-    Refused {
-        /// The command.
-        command: &'static str,
-        /// The device's answer.
-        error: ErrorCode,
-    },
-    /// The device's answer is none.
-    BadResponse {
-        /// The command.
-        command: &'static str,
-        /// Why.
-        error: ResponseDecodeError,
-    },
-    /// An answer, but to another question.
-    WrongResponse {
-        /// The command.
-        command: &'static str,
-        /// The answer.
-        response: &'static str,
-    },
-    /// A fence was not echoed as it was sent.
-    WrongFence {
-        /// The command.
-        command: &'static str,
-        /// What was sent.
-        sent: Option<u64>,
-        /// What came back.
-        echoed: Option<u64>,
-    },
-    /// No answer within the patience.
-    Timeout {
-        /// Commands in flight.
-        in_flight: usize,
-        /// The device's status register.
-        status: u32,
-    },
-    /// The device wants a reset.
-    NeedsReset,
-    /// The option needs a feature that is not offered.
-    NotOffered(Feature),
-    /// The display has no such size, or there is none.
-    NoDisplay,
-    /// The option needs a clock whose frequency is known.
-    NoClock,
-}
-
-impl fmt::Display for GpuError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoDevice { looked_at } => write!(f, "no-virtio-gpu looked_at={looked_at}"),
-            Self::Transport(error) => error.fmt(f),
-            Self::Memory(error) => error.fmt(f),
-            Self::UsedRing(error) => error.fmt(f),
-            Self::Refused { command, error } => {
-                write!(f, "refused command={command} response={error}")
-            }
-            Self::BadResponse { command, error } => {
-                write!(f, "bad-response command={command} reason={error:?}")
-            }
-            Self::WrongResponse { command, response } => {
-                write!(f, "wrong-response command={command} response={response}")
-            }
-            Self::WrongFence {
-                command,
-                sent,
-                echoed,
-            } => {
-                write!(
-                    f,
-                    "wrong-fence command={command} sent={sent:?} echoed={echoed:?}"
-                )
-            }
-            Self::Timeout { in_flight, status } => {
-                write!(f, "timeout in_flight={in_flight} status={status:#x}")
-            }
-            Self::NeedsReset => write!(f, "device-needs-reset"),
-            Self::NotOffered(feature) => write!(f, "feature-not-offered feature={feature:?}"),
-            Self::NoDisplay => write!(f, "no-enabled-display"),
-            Self::NoClock => write!(f, "no-tsc-frequency for=seconds,burst_ms,idle_ms"),
-        }
-    }
-}
-
-impl From<TransportError> for GpuError {
-    fn from(error: TransportError) -> Self {
-        Self::Transport(error)
-    }
-}
-
-impl From<OutOfMemory> for GpuError {
-    fn from(error: OutOfMemory) -> Self {
-        Self::Memory(error)
-    }
-}
-
-impl From<UsedRingError> for GpuError {
-    fn from(error: UsedRingError) -> Self {
-        Self::UsedRing(error)
-    }
-}
-
-impl From<QueueSetupError> for GpuError {
-    fn from(error: QueueSetupError) -> Self {
-        match error {
-            QueueSetupError::Transport(error) => Self::Transport(error),
-            QueueSetupError::Memory(error) => Self::Memory(error),
-        }
-    }
-}
 
 /// A command in flight.
 #[derive(Debug, Clone, Copy)]
@@ -511,72 +382,5 @@ impl Gpu {
                 response: other.name(),
             }),
         })?
-    }
-}
-
-/// What the guest looks at in an EDID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edid {
-    /// Bytes.
-    pub len: usize,
-    /// The header is right and each 128-byte block sums to zero.
-    pub valid: bool,
-    /// The first detailed timing's size in pixels.
-    pub preferred: (u32, u32),
-}
-
-impl Edid {
-    const HEADER: [u8; 8] = [0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0];
-
-    /// Reads an EDID (VESA E-EDID 1.4, sections 3.1 and 3.10.2).
-    #[must_use]
-    pub fn read(bytes: &[u8]) -> Self {
-        let sums = bytes.chunks(128).all(|block| {
-            block
-                .iter()
-                .fold(0, |sum: u8, &byte| sum.wrapping_add(byte))
-                == 0
-        });
-        let valid = bytes.len() >= 128
-            && bytes.len().is_multiple_of(128)
-            && bytes.starts_with(&Self::HEADER)
-            && sums;
-        let byte = |at: usize| u32::from(bytes.get(at).copied().unwrap_or(0));
-        // Detailed timing at 54: low 8 bits at +2 and +5, high 4 bits in the upper halves of +4 and +7.
-        let preferred = (
-            byte(56) | (byte(58) & 0xf0) << 4,
-            byte(59) | (byte(61) & 0xf0) << 4,
-        );
-        Self {
-            len: bytes.len(),
-            valid,
-            preferred,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn given_an_edid_its_preferred_size_is_read_and_a_bad_sum_is_seen() {
-        let mut bytes = [0_u8; 128];
-        bytes[..8].copy_from_slice(&Edid::HEADER);
-        (bytes[56], bytes[58], bytes[59], bytes[61]) = (0x00, 0x50, 0x20, 0x30);
-        bytes[127] = bytes
-            .iter()
-            .fold(0, |sum: u8, &byte| sum.wrapping_sub(byte));
-        assert_eq!(
-            Edid::read(&bytes),
-            Edid {
-                len: 128,
-                valid: true,
-                preferred: (1280, 800)
-            }
-        );
-        bytes[100] ^= 1;
-        assert!(!Edid::read(&bytes).valid);
-        assert!(!Edid::read(&[]).valid);
     }
 }

@@ -8,7 +8,8 @@ use rondo_protocol::{Feature, ScanoutId};
 
 use crate::boot::{self, BootError, BootRecord, COMMAND_LINE_MAX, Machine};
 use crate::command_line::{BadOption, Exit, Mode, Options};
-use crate::gpu::{GPU_DEVICE_ID, Gpu, GpuError};
+use crate::gpu::{GPU_DEVICE_ID, Gpu};
+use crate::gpu_error::GpuError;
 use crate::memory::FreeMemory;
 use crate::mmio::Transport;
 use crate::tsc::Frequency;

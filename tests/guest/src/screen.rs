@@ -10,7 +10,8 @@ use rondo_protocol::{
 };
 
 use crate::command_line::{Backing, Options};
-use crate::gpu::{Gpu, GpuError, LongRequest};
+use crate::gpu::{Gpu, LongRequest};
+use crate::gpu_error::GpuError;
 use crate::memory::{FreeMemory, Pages};
 use crate::surface::{Rect, Surface};
 
