@@ -14,7 +14,7 @@ use crate::blit::{Blit, Bytes, SameShapeBlits};
 use crate::geometry::Rect;
 use crate::image::Surface;
 use crate::pixels::{OutOfMemory, PixelBuffer};
-use crate::screen::{BackBuffer, Screen, ScreenState};
+use crate::screen::{BackBuffer, Screen, ScreenState, Shown};
 use crate::unit::Budget;
 use crate::work::{Present, Progress, Source};
 
@@ -143,36 +143,21 @@ impl PresentState {
             flipped: false,
             back: None,
         };
+        // A sink without a buffer to exchange is drawn in place.
         let Some(buffer) = state.sink.frame_buffer() else {
             return Ok(Some(drawing));
         };
-        let mut buffer = lock(buffer);
-        if let Source::Image(image) = &self.present.source {
-            let pixels = image.pixels();
-            let whole = shown.rect == Rect::whole(image.size()) && from == shown.rect;
-            // The sink may show the image's buffer already: then the screen shows all of it, and the pixels are there.
-            let flipped = pixels.is_same(&buffer);
-            if flipped || (whole && pixels.flip_into(&mut buffer).is_ok()) {
-                drop(pixels);
-                budget.charge(Budget::PIECE);
-                drawing.flipped = true;
-                return Ok(Some(drawing));
-            }
+        if self.flip(&shown, &from, buffer) {
+            budget.charge(Budget::PIECE);
+            drawing.flipped = true;
+            return Ok(Some(drawing));
         }
+        let mut buffer = lock(buffer);
         let exclusive = buffer.is_exclusive();
-        let scattered = match &self.present.source {
-            Source::Image(_) => 0,
-            Source::Blob(blob) => drawing.blit.source_extents(blob),
-        };
-        let cost = drawing
-            .blit
-            .cost()
-            .saturating_add(scattered.saturating_mul(Budget::PIECE as u64));
-        if exclusive && cost <= budget.left() {
+        if exclusive && self.cost(&drawing.blit) <= budget.left() {
             return Ok(Some(drawing));
         }
         let (pixels, stale) = if !exclusive {
-            state.back = None;
             (buffer.detach()?, Rect::whole(mode.size))
         } else if let Some(back) = state.back.take() {
             (back.pixels, back.stale)
@@ -185,6 +170,28 @@ impl PresentState {
             missed: SameShapeBlits::new(&frame, stale.difference(&damage)),
         });
         Ok(Some(drawing))
+    }
+
+    /// Hands the image's buffer to the sink if that is the whole frame. Returns whether the sink has it.
+    fn flip(&self, shown: &Shown, from: &Rect, buffer: &Mutex<PixelBuffer>) -> bool {
+        let Source::Image(image) = &self.present.source else {
+            return false;
+        };
+        let pixels = image.pixels();
+        let mut buffer = lock(buffer);
+        let whole = *from == shown.rect && shown.rect == Rect::whole(image.size());
+        // If the sink shows the image's buffer already, then the screen shows all of it, and the pixels are there.
+        pixels.is_same(&buffer) || (whole && pixels.flip_into(&mut buffer).is_ok())
+    }
+
+    /// What the blit takes of a budget, at most.
+    fn cost(&self, blit: &Blit) -> u64 {
+        let extents = match &self.present.source {
+            Source::Image(_) => 0,
+            Source::Blob(blob) => blit.source_extents(blob),
+        };
+        blit.cost()
+            .saturating_add(extents.saturating_mul(Budget::PIECE as u64))
     }
 
     /// Whether the surface lies in the source: the screen's owner has checked it, but against what it was then.

@@ -78,7 +78,7 @@ fn given_modes_that_change_and_readers_that_keep_frames_then_nobody_ever_sees_ha
             }
         });
         // The GPU, with units far smaller than a frame.
-        for round in 0..400_u32 {
+        for round in 0..3000_u32 {
             let colour = vec![round as u8; BYTES as usize];
             memory.write_slice(&colour, GuestAddress(0xff00)).unwrap();
             let whole = Rect::whole(SIZE);
