@@ -80,11 +80,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn given_any_share_when_a_million_units_are_charged_then_not_one_nanosecond_is_lost() {
+    fn given_any_share_when_many_units_are_charged_then_not_one_nanosecond_is_lost() {
         for parts in [1, 3, 7, 333_333, 999_999, 1_000_000] {
             let weight = Weight::from_parts(parts);
             let (mut tag, mut rest, mut work) = (0_u128, 0, 0_u128);
-            for unit in 0..1_000_000_u64 {
+            for unit in 0..20_000_u64 {
                 let length = 1 + unit % 97;
                 work += u128::from(length);
                 let (virtual_length, carried) = weight.stretch(length, rest);

@@ -450,3 +450,73 @@ fn given_ten_years_of_one_vm_with_the_smallest_share_then_another_is_still_serve
         Ok(vec![revoke(A), grant(B)])
     );
 }
+
+#[test]
+fn given_a_best_effort_holder_when_a_vm_with_the_smallest_guarantee_wakes_then_it_is_preempted() {
+    let mut desk = Desk::new();
+    desk.tell(
+        0,
+        Event::SetProfile {
+            vm: B,
+            profile: VmProfile {
+                max_unit: Some(Nanos(MS)),
+                ..share(0)
+            },
+        },
+    )
+    .unwrap();
+    desk.tell(
+        0,
+        Event::SetProfile {
+            vm: A,
+            profile: VmProfile {
+                max_unit: Some(Nanos(MS)),
+                ..share(1)
+            },
+        },
+    )
+    .unwrap();
+    assert_eq!(desk.tell(0, Event::Ready { vm: B }), Ok(vec![grant(B)]));
+    assert_eq!(desk.tell(1, Event::Ready { vm: A }), Ok(vec![preempt(B)]));
+    assert_eq!(desk.done(MS, B, MS, true), Ok(vec![revoke(B), grant(A)]));
+}
+
+#[test]
+fn given_equal_claims_then_whoever_was_ready_first_runs_first() {
+    let equal = VmProfile {
+        max_unit: Some(Nanos(MS)),
+        ..share(125_000)
+    };
+    for order in [[VmId(1), VmId(2)], [VmId(2), VmId(1)]] {
+        let mut desk = Desk::new();
+        for vm in [VmId(1), VmId(2)] {
+            desk.tell(0, Event::AddVm { vm, profile: equal }).unwrap();
+        }
+        desk.tell(0, Event::Ready { vm: A }).unwrap();
+        for vm in order {
+            desk.tell(1, Event::Ready { vm }).unwrap();
+        }
+        assert_eq!(
+            desk.done(MS, A, MS, false),
+            Ok(vec![revoke(A), grant(order[0])])
+        );
+        assert_eq!(
+            desk.done(2 * MS, order[0], MS, false),
+            Ok(vec![revoke(order[0]), grant(order[1])])
+        );
+    }
+}
+
+#[test]
+fn given_a_debt_when_the_engine_idles_then_it_is_paid_as_if_time_were_worked() {
+    let mut desk = Desk::new();
+    desk.tell(0, Event::Ready { vm: A }).unwrap();
+    desk.done(40 * MS, A, 40 * MS, false).unwrap();
+    // A half of the engine, used whole for 40 ms: 20 ms are owed, for 40 ms.
+    let lag = |desk: &Desk| desk.scheduler.account(A).unwrap().lag;
+    assert_eq!(lag(&desk), -20 * MS as i64);
+    desk.tell(60 * MS, Event::Timer).unwrap();
+    assert_eq!(lag(&desk), -10 * MS as i64);
+    desk.tell(90 * MS, Event::Timer).unwrap();
+    assert_eq!(lag(&desk), 0, "and what is not used is not saved");
+}

@@ -125,7 +125,7 @@ fn given_a_vm_that_left_in_debt_when_another_needs_its_place_then_that_starts_af
 
 #[test]
 fn given_names_that_leave_and_join_all_the_time_then_the_bound_of_those_who_stay_holds() {
-    for seed in 1..=60 {
+    for seed in 1..=16 {
         let mut random = Random::new(seed ^ 0x901);
         // Those who stay have half of the engine, or less; the other half comes and goes.
         let stay: Vec<Guest> = adversarial(seed, Units::Whole)
@@ -168,7 +168,7 @@ fn given_names_that_leave_and_join_all_the_time_then_the_bound_of_those_who_stay
 #[test]
 fn given_profiles_that_change_at_random_then_nothing_is_lost_and_those_left_alone_are_late_by_at_most_a_unit_each()
  {
-    for seed in 1..=40 {
+    for seed in 1..=16 {
         let mut random = Random::new(seed ^ 0x5e7);
         let mut guests = adversarial(seed, Units::Whole);
         for guest in &mut guests {
