@@ -3,7 +3,8 @@
 //!
 //! All it does is `memcpy`. `benches/copy.rs` tries the alternatives for a 1280x800 frame from scattered pages: stores
 //! that bypass the cache take 2.2 times as long (the frame fits the cache, and is read soon), `rep movsb` is as fast as
-//! `memcpy`. A whole frame is uploaded at 0.95 to 1.05 times the speed of a bare `memcpy` of the same pages.
+//! `memcpy`. A whole frame is uploaded in 0.95 to 1.05 times the time of a bare
+//! `memcpy` of the same pages.
 
 use crate::unit::{Budget, UnitBudget};
 use crate::work::{Kind, Progress, Renderer, Work};

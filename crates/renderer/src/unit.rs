@@ -23,9 +23,9 @@ impl UnitBudget {
 }
 
 impl Default for UnitBudget {
-    /// 1 MiB: 50 to 100 us from memory that copies 10 to 20 GB/s. `benches/copy.rs` measured 24 us from the cache of a
-    /// 2-core EPYC guest and 40 us into pages that are touched for the first time, where 256 KiB took 6 us and 12 us,
-    /// which is not much more than what a scheduler needs to start a unit.
+    /// 1 MiB: 50 to 100 us where memory copies 10 to 20 GB/s. `benches/copy.rs` measured 19 to 28 us on a 2-core EPYC
+    /// guest whose cache holds the frame, pages that are touched for the first time included. A quarter of that would be
+    /// 5 us, which is not much more than what a scheduler needs to start a unit.
     fn default() -> Self {
         Self(1 << 20)
     }
@@ -38,8 +38,8 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// What starting another row or piece costs, in bytes that could have been copied meanwhile: 12 ns, or some 100 ns if
-    /// it lies on a page that no TLB knows, at 10 to 40 bytes a nanosecond.
+    /// What starting another row or piece costs, in bytes that could have been copied meanwhile: 5 to 12 ns were
+    /// measured, and it may be some 100 ns on a page that no TLB knows, at 10 to 40 bytes a nanosecond.
     pub(crate) const PIECE: usize = 1024;
 
     pub(crate) fn new(unit: UnitBudget) -> Self {
