@@ -79,6 +79,17 @@ pub enum KvmError {
 }
 
 impl KvmError {
+    /// Why `path` could not be opened.
+    fn refused(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.raw_os_error() {
+            Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => Self::Missing { path },
+            Some(libc::EACCES | libc::EPERM) => Self::NotPermitted { path },
+            Some(libc::EBUSY) => Self::Busy { path },
+            _ => Self::Open { path, source },
+        }
+    }
+
     /// For `map_err`: names the request that failed.
     pub(crate) fn request(action: &'static str) -> impl Fn(kvm_ioctls::Error) -> Self {
         move |error| Self::Request {
@@ -121,19 +132,11 @@ impl Hypervisor {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_at(path: &Path) -> Result<Self, KvmError> {
-        let file = std::fs::OpenOptions::new()
+        let opened = std::fs::OpenOptions::new()
             .read(true)
             .write(true)
-            .open(path)
-            .map_err(|source| {
-                let path = path.to_owned();
-                match source.raw_os_error() {
-                    Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => KvmError::Missing { path },
-                    Some(libc::EACCES | libc::EPERM) => KvmError::NotPermitted { path },
-                    Some(libc::EBUSY) => KvmError::Busy { path },
-                    _ => KvmError::Open { path, source },
-                }
-            })?;
+            .open(path);
+        let file = opened.map_err(|source| KvmError::refused(path, source))?;
         let hypervisor = Self {
             kvm: machine::kvm_from_file(file),
             path: path.to_owned(),
@@ -174,13 +177,15 @@ impl Hypervisor {
 mod tests {
     use super::*;
 
-    fn refusal(path: &Path) -> String {
-        Hypervisor::open_at(path).unwrap_err().to_string()
+    fn refusal(path: &str) -> String {
+        Hypervisor::open_at(Path::new(path))
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
     fn given_no_such_device_then_the_sentence_names_it_and_the_module_to_load() {
-        let sentence = refusal(Path::new("/nonexistent/kvm"));
+        let sentence = refusal("/nonexistent/kvm");
         assert!(
             sentence.starts_with("/nonexistent/kvm does not exist: load the module"),
             "{sentence}"
@@ -188,8 +193,28 @@ mod tests {
     }
 
     #[test]
+    fn given_a_device_that_refuses_then_the_sentence_names_it_and_the_remedy() {
+        let sentence = |errno| {
+            KvmError::refused(Path::new("/dev/kvm"), io::Error::from_raw_os_error(errno))
+                .to_string()
+        };
+        let expected = [
+            (libc::ENODEV, "/dev/kvm does not exist: load the module"),
+            (
+                libc::EACCES,
+                "/dev/kvm may not be opened by this user: join the group that owns it",
+            ),
+            (libc::EBUSY, "/dev/kvm is busy: stop the other hypervisor"),
+            (libc::EMFILE, "cannot open /dev/kvm: Too many open files"),
+        ];
+        for (errno, start) in expected {
+            assert!(sentence(errno).starts_with(start), "{}", sentence(errno));
+        }
+    }
+
+    #[test]
     fn given_a_file_that_is_not_kvm_then_the_sentence_says_so() {
-        let sentence = refusal(Path::new("/dev/null"));
+        let sentence = refusal("/dev/null");
         assert_eq!(
             sentence,
             "/dev/null is not a usable KVM (API version -1, wanted 12)"

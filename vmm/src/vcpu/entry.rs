@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The state in which vCPUs start: what all of them share, and the boot processor's entry into the kernel.
 
-use kvm_bindings::{CpuId, kvm_lapic_state};
-use kvm_bindings::{Msrs, kvm_fpu, kvm_msr_entry, kvm_regs, kvm_segment, kvm_sregs};
+use kvm_bindings::{
+    CpuId, Msrs, kvm_fpu, kvm_lapic_state, kvm_msr_entry, kvm_regs, kvm_segment, kvm_sregs,
+};
 use kvm_ioctls::VcpuFd;
 use vm_memory::{Bytes, GuestAddress};
 
@@ -50,21 +51,11 @@ pub enum EntryState {
 pub fn configure(vcpu: &VcpuFd, cpuid: &CpuId) -> Result<(), KvmError> {
     vcpu.set_cpuid2(cpuid)
         .map_err(KvmError::request("take the vCPU's features"))?;
-    let entry = |index, data| kvm_msr_entry {
-        index,
-        data,
-        ..kvm_msr_entry::default()
-    };
-    for msr in [
-        entry(MSR_IA32_MISC_ENABLE, MISC_ENABLE_FAST_STRING),
-        entry(MSR_MTRR_DEF_TYPE, MTRR_WRITE_BACK),
-    ] {
-        // KVM stops at the first register that it does not have; both are only hints, so they go one by one and may be missing.
-        let set = Msrs::from_entries(&[msr]).map(|msrs| vcpu.set_msrs(&msrs));
-        if !matches!(set, Ok(Ok(1))) {
-            log::debug!("this KVM does not take MSR {:#x}", msr.index);
-        }
-    }
+    // Both are hints to the guest, and a KVM without one of them runs guests all the same.
+    change_msr(vcpu, MSR_IA32_MISC_ENABLE, |value| {
+        value | MISC_ENABLE_FAST_STRING
+    });
+    change_msr(vcpu, MSR_MTRR_DEF_TYPE, |_| MTRR_WRITE_BACK);
     let fpu = kvm_fpu {
         fcw: 0x37F,
         mxcsr: 0x1F80,
@@ -73,6 +64,26 @@ pub fn configure(vcpu: &VcpuFd, cpuid: &CpuId) -> Result<(), KvmError> {
     vcpu.set_fpu(&fpu)
         .map_err(KvmError::request("reset the FPU"))?;
     configure_local_pins(vcpu)
+}
+
+/// Changes one model-specific register, if this KVM has it.
+fn change_msr(vcpu: &VcpuFd, index: u32, change: impl Fn(u64) -> u64) {
+    let entry = |data| {
+        Msrs::from_entries(&[kvm_msr_entry {
+            index,
+            data,
+            ..kvm_msr_entry::default()
+        }])
+        .ok()
+    };
+    let changed = entry(0).and_then(|mut msrs| {
+        let read = vcpu.get_msrs(&mut msrs).ok()?;
+        let value = msrs.as_slice().first().filter(|_| read == 1)?.data;
+        vcpu.set_msrs(&entry(change(value))?).ok()
+    });
+    if changed != Some(1) {
+        log::debug!("this KVM does not have MSR {index:#x}");
+    }
 }
 
 /// LINT0 carries the PIC's interrupts, LINT1 the NMI, as firmware leaves them and the MADT says.

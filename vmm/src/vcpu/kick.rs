@@ -11,7 +11,7 @@ use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use kvm_ioctls::VcpuFd;
-use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
+use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler, unblock_signal};
 
 use super::run_page::RunPage;
 
@@ -52,8 +52,12 @@ impl Kicker {
         }
     }
 
-    /// To be called on the vCPU's thread before its first `KVM_RUN`.
+    /// To be called on the vCPU's thread before its first `KVM_RUN`. The thread inherited its starter's signal mask, which may
+    /// hold back the signal that we need.
     pub fn attach(&self) {
+        if let Err(error) = unblock_signal(SIGRTMIN()) {
+            log::error!("a vCPU thread cannot be signalled: {error}");
+        }
         // SAFETY: always succeeds and touches nothing.
         let this = unsafe { libc::pthread_self() };
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(this);

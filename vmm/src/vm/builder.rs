@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! Building a VM step by step: memory before devices, devices before tables, tables before the kernel runs.
 
+use std::borrow::Borrow;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -137,11 +138,11 @@ impl VmBuilder {
     ///
     /// # Errors
     /// The window is in use already, or KVM refused a doorbell.
-    pub fn add_virtio_mmio(
+    pub fn add_virtio_mmio<D: Borrow<EventFd>>(
         &mut self,
         window: &MmioWindow,
         device: Arc<dyn BusDevice>,
-        doorbells: &[EventFd],
+        doorbells: &[D],
     ) -> Result<(), VmError> {
         if doorbells.len() > usize::from(u16::MAX) {
             return Err(VmError::TooManyQueues {
@@ -151,7 +152,7 @@ impl VmBuilder {
         self.mmio.add(window.base, window.size, device)?;
         for (queue, doorbell) in (0..).zip(doorbells) {
             self.machine.doorbell(
-                doorbell,
+                doorbell.borrow(),
                 window.base + layout::VIRTIO_MMIO_QUEUE_NOTIFY,
                 queue,
             )?;

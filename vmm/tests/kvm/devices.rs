@@ -10,7 +10,7 @@ use vm_memory::{Bytes, GuestAddress};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use crate::guest::{CODE, copy, halt, out, power_off, pvh, store};
-use crate::{Paper, Probe, builder, config, hypervisor};
+use crate::{NO_DOORBELLS, Paper, Probe, builder, config, hypervisor};
 
 #[test]
 fn given_mmio_accesses_then_the_device_of_the_window_answers_and_the_gap_reads_as_ones() {
@@ -32,8 +32,12 @@ fn given_mmio_accesses_then_the_device_of_the_window_answers_and_the_gap_reads_a
         (0xD000_0000, 5, 0xD000_1000, 6)
     );
     let ((other, silence), (probe, writes)) = (Probe::new(), Probe::new());
-    builder.add_virtio_mmio(&first, other, &[]).unwrap();
-    builder.add_virtio_mmio(&second, probe, &[]).unwrap();
+    builder
+        .add_virtio_mmio(&first, other, NO_DOORBELLS)
+        .unwrap();
+    builder
+        .add_virtio_mmio(&second, probe, NO_DOORBELLS)
+        .unwrap();
     let memory = builder.memory().clone();
     assert_eq!(
         builder.build().unwrap().start().unwrap().wait(),
@@ -212,10 +216,10 @@ fn given_more_devices_than_windows_or_overlapping_ones_then_they_are_refused() {
         Err(VmError::NoWindow)
     ));
     builder
-        .add_virtio_mmio(&windows[0], Probe::new().0, &[])
+        .add_virtio_mmio(&windows[0], Probe::new().0, NO_DOORBELLS)
         .unwrap();
     assert!(matches!(
-        builder.add_virtio_mmio(&windows[0], Probe::new().0, &[]),
+        builder.add_virtio_mmio(&windows[0], Probe::new().0, NO_DOORBELLS),
         Err(VmError::Bus(_))
     ));
     assert!(matches!(

@@ -8,7 +8,7 @@ use rondo::vm::VmOutcome;
 use vm_memory::{Bytes, GuestAddress};
 
 use crate::guest::{bzimage, elf64, power_off, print_string, pvh};
-use crate::{Paper, Probe, builder, config, hypervisor};
+use crate::{NO_DOORBELLS, Paper, Probe, builder, config, hypervisor};
 
 #[test]
 fn given_a_pvh_kernel_then_it_finds_its_command_line_with_the_virtio_window_in_it() {
@@ -22,7 +22,7 @@ fn given_a_pvh_kernel_then_it_finds_its_command_line_with_the_virtio_window_in_i
     let mut builder = builder(&kvm, config, &paper);
     let window = builder.reserve_virtio_mmio().unwrap();
     builder
-        .add_virtio_mmio(&window, Probe::new().0, &[])
+        .add_virtio_mmio(&window, Probe::new().0, NO_DOORBELLS)
         .unwrap();
     assert_eq!(
         builder.build().unwrap().start().unwrap().wait(),

@@ -18,6 +18,7 @@ use rondo::boot::KernelSource;
 use rondo::kvm::Hypervisor;
 use rondo::vm::{VmBuilder, VmConfig};
 use rondo_devices::bus::BusDevice;
+use vmm_sys_util::eventfd::EventFd;
 
 /// KVM, or a note that there is none.
 fn hypervisor() -> Option<Hypervisor> {
@@ -29,6 +30,9 @@ fn hypervisor() -> Option<Hypervisor> {
         }
     }
 }
+
+/// For devices that the guest need not notify.
+const NO_DOORBELLS: &[EventFd] = &[];
 
 /// A VM of 32 MiB that runs `image`.
 fn config(name: &str, image: Vec<u8>) -> VmConfig {
