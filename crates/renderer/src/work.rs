@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::backing::{Backing, OutOfRange};
 use crate::geometry::{Rect, Size};
-use crate::image::{Image, Surface, SurfaceError};
+use crate::image::Image;
 use crate::pixels::OutOfMemory;
 use crate::present::PresentState;
 use crate::screen::{AllocationId, Screen};
@@ -48,9 +48,6 @@ pub enum WorkError {
     /// It would read behind the end of the backing.
     #[error(transparent)]
     OutsideBacking(#[from] OutOfRange),
-    /// The surface does not fit the blob.
-    #[error(transparent)]
-    Surface(#[from] SurfaceError),
 }
 
 /// One command's work, with everything it needs and how far it has come.
@@ -104,6 +101,8 @@ pub struct Present {
 }
 
 impl Work {
+    /// Makes an upload.
+    ///
     /// # Errors
     /// [`WorkError`]: the rectangle leaves the image, or its rows leave the backing. A backing that is shorter than the
     /// image is legal as long as all rows of the rectangle lie in it. Nothing is ever copied in part: QEMU copies what
@@ -112,7 +111,7 @@ impl Work {
         UploadState::new(upload).map(Kind::Upload).map(Self)
     }
 
-    /// Total: a rectangle that no screen shows is done at once.
+    /// Makes a present. Total: a rectangle that no screen shows is done at once.
     #[must_use]
     pub fn present(present: Present) -> Self {
         Self(Kind::Present(PresentState::new(present)))
@@ -126,16 +125,4 @@ impl Work {
             Kind::Present(state) => state.frames(),
         }
     }
-}
-
-/// Checks that a blob of `size` bytes, of which `backing` holds the bytes, has room for this surface.
-///
-/// # Errors
-/// [`SurfaceError`].
-pub fn check_blob_surface(
-    surface: &Surface,
-    size: u64,
-    backing: &Backing,
-) -> Result<(), SurfaceError> {
-    surface.check(size.min(backing.len()))
 }
