@@ -175,7 +175,7 @@ fn given_many_vms_started_and_stopped_at_any_moment_then_each_ends() {
             .unwrap()
             .start()
             .unwrap();
-        for _ in 0..round * 50 {
+        for _ in 0..round {
             thread::yield_now();
         }
         running.stop();
