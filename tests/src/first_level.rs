@@ -35,7 +35,7 @@ pub fn run(lab: &Lab, rondo: &Path, share: &Path, limit: Duration) -> Result<()>
         &Modules::open(&lab.kernel_modules(KERNEL)?)?,
         &MODULES,
     )?;
-    initramfs::add_host_program(&mut archive, rondo)?;
+    initramfs::add_host_program(&mut archive, rondo, "rondo")?;
     fs::write(&initrd, archive.finish())?;
 
     let log = share.join("run.log");

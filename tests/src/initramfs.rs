@@ -103,15 +103,11 @@ pub fn add_guest_program(
     Ok(())
 }
 
-/// Adds a program of the host as `bin/NAME`, with the host's own libraries at the paths where they lie.
+/// Adds a program of the host as `bin/` and `name`, with the host's own libraries at the paths where they lie.
 ///
 /// # Errors
 /// When the libraries cannot be found out with `ldd`.
-pub fn add_host_program(archive: &mut Archive, program: &Path) -> Result<()> {
-    let name = program
-        .file_name()
-        .context("a program needs a name")?
-        .to_string_lossy();
+pub fn add_host_program(archive: &mut Archive, program: &Path, name: &str) -> Result<()> {
     archive.file(&format!("bin/{name}"), 0o755, &read(program)?);
     let listing = Command::new("ldd")
         .arg(program)

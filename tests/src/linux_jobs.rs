@@ -18,7 +18,7 @@ use crate::picture::Picture;
 use crate::{first_level, guest_image};
 
 /// The longest a guest may take. An emulated machine on a busy computer is slow; a guest that hangs is caught all the same.
-const GUEST_LIMIT: Duration = Duration::from_secs(180);
+const GUEST_LIMIT: Duration = Duration::from_secs(300);
 
 /// One guest to boot.
 #[derive(Debug, Clone)]
