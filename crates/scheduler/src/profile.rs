@@ -20,13 +20,16 @@ pub struct VmProfile {
     pub mode: Mode,
     /// The part of an engine that the VM gets whenever it has work.
     pub guarantee: Ppm,
-    /// The part of an engine that it never exceeds; `None`: unused time of others is lent to it.
+    /// The part of an engine that it never exceeds, not less than the guarantee; `None`: unused time of others is lent to
+    /// it. In every window of length `T` the VM runs at most `limit * T` and one stretch more, a stretch being the longer of
+    /// its slice and its longest unit. A VM with a limit is promised the limit before the guarantee's latency.
     pub limit: Option<Ppm>,
-    /// How long it keeps the engine before another VM with an equal claim is preferred.
+    /// How long it keeps the engine before another VM with an equal claim is preferred. Zero: decided after each unit.
     pub slice: Nanos,
     /// The longest unit it will ever run, if it is known; otherwise the scheduler learns it, pessimistic at the start.
     pub max_unit: Option<Nanos>,
-    /// A unit that runs longer than this is hung: its context is lost.
+    /// A unit that runs longer than this is hung: its context is lost. The caller watches over it; to the scheduler it is
+    /// the length to expect of a first unit about which nothing is known.
     pub hang_timeout: Nanos,
 }
 

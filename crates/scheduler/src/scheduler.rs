@@ -256,7 +256,7 @@ impl Scheduler {
             self.engine.discipline.set_profile(slot, &profile);
             if vm.account.state == VmState::Throttled && profile.limit.is_none() {
                 self.throttled.remove(slot);
-                self.enqueue(slot, now);
+                self.enqueue(slot, now, true);
             }
         }
         Ok(())
@@ -269,7 +269,7 @@ impl Scheduler {
         match vm.account.state {
             VmState::Idle => {
                 if !self.throttle(slot, now) {
-                    self.enqueue(slot, now);
+                    self.enqueue(slot, now, false);
                 }
             }
             VmState::Running => vm.woken = true,
@@ -277,12 +277,12 @@ impl Scheduler {
         }
     }
 
-    /// Queues a sleeping VM.
-    fn enqueue(&mut self, slot: Slot, now: u64) {
+    /// Queues a sleeping VM; `resumed` if only its limit made it sleep.
+    fn enqueue(&mut self, slot: Slot, now: u64, resumed: bool) {
         if let Some(vm) = self.vms.get_mut(slot) {
             vm.account.state = VmState::Ready;
             vm.ready_since = now;
-            self.engine.discipline.wake(slot);
+            self.engine.discipline.wake(slot, resumed);
         }
     }
 
@@ -305,7 +305,7 @@ impl Scheduler {
             && until <= u128::from(now)
         {
             self.throttled.pop();
-            self.enqueue(slot, now);
+            self.enqueue(slot, now, true);
         }
     }
 

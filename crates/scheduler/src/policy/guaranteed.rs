@@ -42,8 +42,8 @@
 //! own slower engine would be done with what came before (or else queues behind that) ends within
 //! **`c'/f + L` of engine time**, where `c'` is `c` with its last request counted whole:
 //! - `c' = c` with `slice = 0`, if units are as long as announced (`max_unit`, [`crate::Event::UnitBound`]);
-//! - otherwise `c' <= min(2c + e, c + max(slice, e))` for work that finds the VM idle and out of debt, and
-//!   `c' <= c + max(slice, e)` always.
+//! - `c' <= c + max(slice, e)` always;
+//! - `c' <= 2c + e` too for work that finds the VM idle and out of debt, in units of `e`.
 //!
 //! That `e` counts, and not the true length, is no weakness of this rule: who does not know how long a unit is cannot
 //! promise `c/f + L` for a short one (ten VMs whose units may be long or short, run first, break the bound of the
@@ -125,6 +125,13 @@ impl Tags {
     fn begin_request(&mut self, length: u64) {
         self.request = length;
         self.finish = self.start.saturating_add(self.weight.stretch_up(length));
+    }
+
+    /// Twice as long as the last one, as long as a slice and a unit allow.
+    fn begin_next_request(&mut self) {
+        let unit = self.estimate.longest();
+        let twice = self.request.saturating_mul(2).max(unit);
+        self.begin_request(twice.min(self.longest_request()));
     }
 
     /// The most that one request may ever take.
@@ -354,7 +361,7 @@ impl Discipline for Guaranteed {
         }
     }
 
-    fn wake(&mut self, slot: Slot) {
+    fn wake(&mut self, slot: Slot, resumed: bool) {
         let now = self.now;
         let Some(tags) = self.tags_mut(slot) else {
             return;
@@ -363,7 +370,11 @@ impl Discipline for Guaranteed {
             tags.start = now;
             tags.carried = 0;
         }
-        tags.begin_request(tags.estimate.longest());
+        if resumed {
+            tags.begin_next_request();
+        } else {
+            tags.begin_request(tags.estimate.longest());
+        }
         self.enqueue(slot);
     }
 
@@ -400,9 +411,7 @@ impl Discipline for Guaranteed {
             && tags.exhausted()
         {
             tags.end_request();
-            let unit = tags.estimate.longest();
-            let twice = tags.request.saturating_mul(2).max(unit);
-            tags.begin_request(twice.min(tags.longest_request()));
+            tags.begin_next_request();
         }
         self.enqueue(slot);
     }

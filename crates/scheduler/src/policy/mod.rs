@@ -46,8 +46,8 @@ pub(crate) trait Discipline: fmt::Debug + Send {
     fn set_profile(&mut self, slot: Slot, profile: &VmProfile);
     /// The units of a VM that start from now on are at most so long.
     fn set_unit_bound(&mut self, slot: Slot, at_most: Option<Nanos>);
-    /// A sleeping VM has work: it is queued.
-    fn wake(&mut self, slot: Slot);
+    /// A sleeping VM has work: it is queued. `resumed`: it had work all the time, and its limit kept it away.
+    fn wake(&mut self, slot: Slot, resumed: bool);
     /// A VM, queued or holder, has no work, or may not run for now: it sleeps.
     fn sleep(&mut self, slot: Slot);
     /// The holder ran for `ran`.
