@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! 0x0000_0000  conventional memory; boot structures below 0x9_FC00 (free for the guest once it has read them)
-//! 0x0009_FC00  reserved: where a BIOS data area would be, the VGA hole, and the ACPI tables from 0xE_0000
+//! 0x0009_FC00  reserved: where a BIOS data area would be, the VGA hole, the ACPI tables (0xE_0000), the reset vector (0xF_FFF0)
 //! 0x0010_0000  memory, up to 3 GiB: kernel, initrd at its top
 //! 0xC000_0000  the hole: virtio-mmio windows, I/O APIC, local APICs, KVM's own pages
 //! 0x1_0000_0000  the rest of the memory
@@ -39,8 +39,10 @@ pub const LOW_RAM_END: u64 = 0x9_FC00;
 /// The ACPI tables. The RSDP must lie on a 16-byte boundary in 0xE0000..0x100000 to be found by a scan (ACPI 6.5, section
 /// 5.2.5.1), for kernels that get no pointer to it; the other tables follow it.
 pub const ACPI_START: u64 = 0xE_0000;
-/// End of the ACPI tables and of the reserved megabyte.
-pub const ACPI_END: u64 = 0x10_0000;
+/// End of the ACPI tables: where a PC's BIOS segment starts.
+pub const ACPI_END: u64 = 0xF_0000;
+/// F000:FFF0, where a real-mode guest jumps to have the BIOS restart the machine.
+pub const RESET_VECTOR: u64 = 0xF_FFF0;
 /// Memory above the first megabyte. No kernel loads lower.
 pub const HIGH_RAM_START: u64 = 0x10_0000;
 /// Start of the hole. A gigabyte leaves room for 32-bit windows (PCI, later) and keeps one large low region.

@@ -17,6 +17,7 @@ mod image;
 mod initrd;
 mod memory_map;
 mod pvh;
+mod reset_vector;
 mod zero_page;
 
 use std::path::Path;
@@ -77,6 +78,7 @@ pub(crate) fn load(config: &BootConfig<'_>, memory: &GuestMemory) -> Result<Entr
     config
         .command_line
         .write(memory, kernel.command_line_limit)?;
+    reset_vector::write(memory)?;
     let map = memory_map::entries(size);
     match kernel.entry {
         EntryState::Pvh { .. } => pvh::write(memory, &map, initrd, config.rsdp)?,

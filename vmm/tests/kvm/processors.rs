@@ -60,3 +60,21 @@ fn given_one_to_thirty_two_vcpus_then_each_starts_and_knows_its_own_apic_id() {
         assert_eq!(running.wait(), VmOutcome::Stopped);
     }
 }
+
+#[test]
+fn given_a_jump_to_the_bios_in_real_mode_then_the_outcome_is_a_reset() {
+    let Some(kvm) = hypervisor() else { return };
+    // The second vCPU starts in real mode at 0x8000: jmp 0xf000:0xfff0, which the first writes there.
+    let code = [
+        store(0x8000, 0x00FF_F0EA),
+        store(0x8004, 0x0000_00F0),
+        store(0xFEE0_00F0, 0x1FF),
+        store(0xFEE0_0300, 0x000C_4500),
+        store(0xFEE0_0300, 0x000C_4608),
+        halt(),
+    ];
+    let mut config = config("bios", pvh(&code.concat()));
+    config.cpus = CpuCount::new(2).unwrap();
+    let vm = builder(&kvm, config, &Paper::default()).build().unwrap();
+    assert_eq!(vm.start().unwrap().wait(), VmOutcome::Reset);
+}
