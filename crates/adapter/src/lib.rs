@@ -13,3 +13,4 @@ pub mod guid;
 pub mod handle;
 pub mod recorder;
 pub mod status;
+pub mod thread_priority;

@@ -10,6 +10,7 @@ use rondo_renderer::work::Renderer;
 use rondo_scheduler::Policy;
 
 use crate::clock::{Clock, MonotonicClock};
+use crate::thread_priority::PromptWorkers;
 
 /// Makes the renderer of each VM's worker.
 pub trait RendererFactory: Debug + Send + Sync {
@@ -48,12 +49,13 @@ pub struct SoftwareGpuConfig {
     pub clock: Arc<dyn Clock>,
     /// What runs units.
     pub renderer: Arc<dyn RendererFactory>,
-    /// What worker threads do first.
+    /// What worker threads do first; `None`: nothing.
     pub worker_hook: Option<Arc<dyn WorkerHook>>,
 }
 
 impl Default for SoftwareGpuConfig {
-    /// One engine, guaranteed shares, units of 256 KiB, no secure VMs: all VMs' work runs in one address space.
+    /// One engine, guaranteed shares, units of 256 KiB, prompt workers; no secure VMs, since all VMs' work runs in one
+    /// address space.
     fn default() -> Self {
         Self {
             policy: Policy::default(),
@@ -62,7 +64,7 @@ impl Default for SoftwareGpuConfig {
             isolation: false,
             clock: Arc::new(MonotonicClock::new()),
             renderer: Arc::new(SoftwareRenderers),
-            worker_hook: None,
+            worker_hook: Some(Arc::new(PromptWorkers::default())),
         }
     }
 }

@@ -220,18 +220,33 @@ impl TestVm {
     }
 
     pub fn with_profile(ddi: &Arc<Adapter>, number: u8, profile: &VirtualGpuProfile) -> Self {
+        let screens = vec![MemorySink::default(), MemorySink::default()];
+        let sinks = (screens.iter())
+            .map(|sink| Box::new(sink.clone()) as Box<dyn FrameSink>)
+            .collect();
+        Self {
+            screens,
+            ..Self::with_sinks(ddi, number, profile, sinks)
+        }
+    }
+
+    pub fn with_sinks(
+        ddi: &Arc<Adapter>,
+        number: u8,
+        profile: &VirtualGpuProfile,
+        sinks: Vec<Box<dyn FrameSink>>,
+    ) -> Self {
         let worker = create_worker(&**ddi);
         ddi.set_virtual_machine_data(&identity(worker, number, VirtualMachineDataFlags::LINUX))
             .unwrap();
         ddi.set_virtual_gpu_profile(worker, profile).unwrap();
-        let screens = vec![MemorySink::default(), MemorySink::default()];
         let memory = guest_memory();
         let connection = VmConnection {
             memory: memory.clone(),
-            screens: (screens.iter())
+            screens: (sinks.into_iter())
                 .map(|sink| Screen {
                     status: MONITOR,
-                    sink: Box::new(sink.clone()),
+                    sink,
                 })
                 .collect(),
         };
@@ -255,7 +270,7 @@ impl TestVm {
             context,
             queue,
             told,
-            screens,
+            screens: Vec::new(),
             memory,
             fence: AtomicU64::new(0),
         }
