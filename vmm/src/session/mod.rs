@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! VMs that share one GPU, from the first to the last of them: what `rondo run` and `rondo demo` are made of.
+
+mod console;
+mod device_loop;
+mod graphics;
+mod guest;
+mod output;
+mod requests;
+mod supervisor;
+
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use event_manager::{EventManager, SubscriberOps};
+use rondo_adapter::adapter::Adapter;
+use rondo_adapter::clock::{Clock, MonotonicClock};
+use rondo_adapter::ddi::PriorityBands;
+use rondo_adapter::gpu::{SoftwareGpu, SoftwareGpuConfig};
+use rondo_adapter::status::NtStatus;
+
+use crate::cli::{Failure, PolicyChoice};
+use crate::config::{VmSpec, share_guarantees};
+use crate::control::ControlServer;
+use crate::kvm::Hypervisor;
+use crate::report::{Measurement, Report};
+use crate::terminal::RawTerminal;
+use crate::vm::{VmError, VmOutcome};
+
+use guest::Guest;
+use supervisor::{Happening, Supervisor};
+
+/// What to run.
+#[derive(Debug)]
+pub struct Plan {
+    /// How the GPU is shared.
+    pub policy: PolicyChoice,
+    /// The VMs.
+    pub vms: Vec<VmSpec>,
+    /// What the guests' serial ports are connected to.
+    pub console: Console,
+    /// Where to listen for `rondo ctl`.
+    pub control: Option<PathBuf>,
+}
+
+/// What serial ports are connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Console {
+    /// Standard input and output: one VM only.
+    Terminal,
+    /// Standard output, each line behind its VM's name.
+    Lines,
+    /// The log, at level debug.
+    Log,
+}
+
+/// Why waiting ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All guests have ended.
+    AllEnded,
+    /// The time is up.
+    TimedOut,
+    /// A signal or a key asked for it.
+    Interrupted,
+}
+
+/// Running VMs.
+#[derive(Debug)]
+pub struct Session {
+    policy: PolicyChoice,
+    gpu: Arc<Adapter>,
+    clock: Arc<dyn Clock>,
+    guests: Vec<Guest>,
+    supervisor: Arc<Mutex<Supervisor>>,
+    events: EventManager<Arc<Mutex<Supervisor>>>,
+    control: Option<ControlServer>,
+    started: Measurement,
+    /// Last, so that the terminal is given back after everything else has said its last words.
+    terminal: Option<RawTerminal>,
+}
+
+impl Session {
+    /// Builds all VMs, and starts them only when all could be built.
+    ///
+    /// # Errors
+    /// The first thing that this host or the configuration does not allow.
+    pub fn launch(plan: Plan) -> Result<Self, Failure> {
+        let guarantees = share_guarantees(&plan.vms)?;
+        let clock: Arc<dyn Clock> = Arc::new(MonotonicClock::new());
+        let gpu = open_gpu(plan.policy, Arc::clone(&clock)).map_err(Failure::NoGpu)?;
+        let hypervisor = Hypervisor::open()
+            .map_err(VmError::from)
+            .map_err(Failure::Kvm)?;
+        let mut guests = plan
+            .vms
+            .into_iter()
+            .zip(guarantees)
+            .map(|(spec, guarantee)| Guest::build(&hypervisor, &gpu, spec, guarantee, plan.console))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let control = plan
+            .control
+            .map(|path| {
+                ControlServer::listen(&path).map_err(|source| Failure::Write { path, source })
+            })
+            .transpose()?;
+        let serial = match plan.console {
+            Console::Terminal => guests.first().map(Guest::serial),
+            Console::Lines | Console::Log => None,
+        };
+        let host = |action| move |source| Failure::Host { action, source };
+        let ended = guests
+            .iter()
+            .map(|guest| guest.outcome_event().as_raw_fd())
+            .collect();
+        let requested = control
+            .as_ref()
+            .map(|control| control.arrived().as_raw_fd());
+        let supervisor =
+            Supervisor::new(ended, serial, requested).map_err(host("watch signals and guests"))?;
+        let supervisor = Arc::new(Mutex::new(supervisor));
+        let mut events = EventManager::new().map_err(|error| Failure::Host {
+            action: "make an event loop",
+            source: std::io::Error::other(error.to_string()),
+        })?;
+        events.add_subscriber(Arc::clone(&supervisor));
+
+        let terminal = match plan.console {
+            Console::Terminal => RawTerminal::borrow().map_err(host("use the terminal"))?,
+            Console::Lines | Console::Log => None,
+        };
+        for guest in &mut guests {
+            guest.start(clock.now())?;
+        }
+        let started = measure(&gpu, &*clock, &guests);
+        Ok(Self {
+            policy: plan.policy,
+            gpu,
+            clock,
+            guests,
+            supervisor,
+            events,
+            control,
+            started,
+            terminal,
+        })
+    }
+
+    /// Serves signals, requests and the console until all guests have ended, `limit` has passed or somebody asks for
+    /// the end. Calls `each_second` once a second.
+    ///
+    /// # Errors
+    /// The host's event loop fails.
+    pub fn wait(
+        &mut self,
+        limit: Option<Duration>,
+        each_second: &mut dyn FnMut(&Self),
+    ) -> Result<Ending, Failure> {
+        self.supervisor()
+            .start_clocks(limit)
+            .map_err(|source| Failure::Host {
+                action: "set a timer",
+                source,
+            })?;
+        loop {
+            if self.guests.iter().all(Guest::has_ended) {
+                return Ok(Ending::AllEnded);
+            }
+            for happening in self.turn()? {
+                match happening {
+                    Happening::StopRequested => return Ok(Ending::Interrupted),
+                    Happening::Deadline => return Ok(Ending::TimedOut),
+                    Happening::Tick => each_second(self),
+                    Happening::ScreenshotRequested => self.screenshots_on_signal(),
+                    Happening::ControlRequested => self.answer_requests(),
+                    Happening::GuestEnded(index) => self.note_end(index),
+                }
+            }
+        }
+    }
+
+    /// Waits until every VM with a GPU has shown its first picture.
+    ///
+    /// # Errors
+    /// A guest ended before, or did not draw within `patience`, or somebody asked for the end.
+    pub fn wait_for_first_frames(&mut self, patience: Duration) -> Result<(), Failure> {
+        const LOOK: Duration = Duration::from_millis(10);
+        let start = Instant::now();
+        loop {
+            let waiting = self
+                .measure()
+                .accounts
+                .into_iter()
+                .find(|account| account.used.first_frame.is_none());
+            let Some(waiting) = waiting else {
+                return Ok(());
+            };
+            if start.elapsed() > patience {
+                return Err(Failure::GuestDied {
+                    name: waiting.name,
+                    how: format!("no picture within {} s", patience.as_secs()),
+                });
+            }
+            match self.wait(Some(LOOK), &mut |_| {})? {
+                Ending::TimedOut => {}
+                Ending::Interrupted => {
+                    return Err(Failure::GuestDied {
+                        name: waiting.name,
+                        how: "stopped before its first picture".to_owned(),
+                    });
+                }
+                Ending::AllEnded => {
+                    return Err(Failure::GuestDied {
+                        name: waiting.name,
+                        how: "ended before its first picture".to_owned(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// What each VM with a GPU has used so far.
+    #[must_use]
+    pub fn measure(&self) -> Measurement {
+        measure(&self.gpu, &*self.clock, &self.guests)
+    }
+
+    /// What was used since the start.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let now = self.measure();
+        let elapsed = now.at_ns.saturating_sub(self.started.at_ns);
+        Report::new(self.policy.name(), elapsed, &now.accounts)
+    }
+
+    /// Stops the VMs that still run, writes the screenshots and gives everything back. Says how each VM ended.
+    ///
+    /// # Errors
+    /// A screenshot cannot be written; everything is given back all the same.
+    pub fn finish(mut self) -> Result<Vec<(String, VmOutcome)>, Failure> {
+        self.control = None;
+        for guest in &self.guests {
+            guest.stop();
+        }
+        let mut outcomes = Vec::new();
+        let mut trouble = None;
+        for guest in self.guests.drain(..) {
+            let name = guest.name().to_owned();
+            let (outcome, screenshots) = guest.finish(&self.gpu);
+            trouble = trouble.or(screenshots.err());
+            outcomes.push((name, outcome));
+        }
+        drop(self.terminal.take());
+        trouble.map_or(Ok(outcomes), Err)
+    }
+
+    fn supervisor(&self) -> MutexGuard<'_, Supervisor> {
+        self.supervisor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One turn of the event loop: waits for something to happen.
+    fn turn(&mut self) -> Result<Vec<Happening>, Failure> {
+        match self.events.run() {
+            Ok(_) => {}
+            // A signal that has no handler of ours interrupts the wait; nothing is lost.
+            Err(error) if device_loop::interrupted(&error) => {}
+            Err(error) => {
+                return Err(Failure::Host {
+                    action: "wait for events",
+                    source: std::io::Error::other(error.to_string()),
+                });
+            }
+        }
+        Ok(self.supervisor().take())
+    }
+
+    fn note_end(&self, index: usize) {
+        if let Some(guest) = self.guests.get(index)
+            && let Some(outcome) = guest.outcome()
+        {
+            log::info!("{}: {outcome}", guest.name());
+        }
+    }
+
+    /// SIGUSR1: there is nobody to answer, so what fails is logged.
+    fn screenshots_on_signal(&self) {
+        for guest in &self.guests {
+            if let Err(failure) = guest.screenshot_to_configured_file() {
+                log::warn!("{failure}");
+            }
+        }
+    }
+}
+
+fn measure(gpu: &Adapter, clock: &dyn Clock, guests: &[Guest]) -> Measurement {
+    Measurement {
+        at_ns: clock.now().0,
+        accounts: guests
+            .iter()
+            .filter_map(|guest| guest.account(gpu))
+            .collect(),
+    }
+}
+
+fn open_gpu(policy: PolicyChoice, clock: Arc<dyn Clock>) -> Result<Arc<Adapter>, NtStatus> {
+    let gpu = SoftwareGpu::new(SoftwareGpuConfig {
+        policy: policy.policy(),
+        clock,
+        ..SoftwareGpuConfig::default()
+    })?;
+    Adapter::start(Arc::new(gpu), &PriorityBands::default())
+}
