@@ -27,6 +27,9 @@ fn instructions() -> [u8; 9] {
     [0xBA, low, high, 0xB0, RESET_VALUE, 0xEE, 0xF4, 0xEB, 0xFD]
 }
 
+// It lies above the ACPI tables.
+const _: () = assert!(layout::RESET_VECTOR >= layout::ACPI_END);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,7 +41,6 @@ mod tests {
             instructions(),
             [0xBA, 0x02, 0x06, 0xB0, 0x06, 0xEE, 0xF4, 0xEB, 0xFD]
         );
-        assert!(layout::RESET_VECTOR >= layout::ACPI_END);
         assert!(layout::RESET_VECTOR + instructions().len() as u64 <= layout::HIGH_RAM_START);
     }
 }
