@@ -378,6 +378,9 @@ impl Translator {
         let Kind::Blob { size } = resource.kind else {
             return Err(ErrorCode::InvalidParameter);
         };
+        if resource.backing.is_none() {
+            return Err(ErrorCode::InvalidParameter);
+        }
         let surface = blob_surface(source, size)?;
         let rect = local(source.rect);
         self.turn_on(
