@@ -264,7 +264,7 @@ impl Guest {
             rect,
             offset: 0,
         };
-        let turn = self.fence.load(Ordering::SeqCst) % 2 == 0;
+        let turn = self.fence.load(Ordering::SeqCst).is_multiple_of(2);
         self.send(if turn {
             transfer
         } else {

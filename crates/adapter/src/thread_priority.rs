@@ -14,7 +14,7 @@ use rondo_scheduler::Nanos;
 
 use crate::gpu::WorkerHook;
 
-/// `struct sched_attr` as Linux 3.14 published it; later fields are optional (`SCHED_ATTR_SIZE_VER0`).
+/// `struct sched_attr` as Linux 3.14 published it; later fields are optional.
 #[derive(Debug, Default)]
 #[repr(C)]
 struct SchedAttr {
@@ -27,6 +27,10 @@ struct SchedAttr {
     deadline: u64,
     period: u64,
 }
+
+/// `SCHED_ATTR_SIZE_VER0`.
+const SIZE: u32 = 48;
+const _: () = assert!(size_of::<SchedAttr>() == 48);
 
 /// What each worker thread asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +68,8 @@ impl PromptWorkers {
 
     fn ask(&self, nice: i32) -> io::Result<()> {
         let attributes = SchedAttr {
-            size: size_of::<SchedAttr>() as u32,
-            policy: libc::SCHED_OTHER as u32,
+            size: SIZE,
+            // SCHED_OTHER is 0.
             nice,
             runtime: self.slice.0,
             ..SchedAttr::default()
