@@ -2,6 +2,7 @@
 //! `cargo xtask`: the chores of this workspace, one file for each subcommand.
 
 mod apt;
+mod bench;
 mod closing_line;
 mod prepare;
 mod programs;
@@ -23,6 +24,8 @@ struct Arguments {
 enum Chore {
     /// Brings what the tests need: QEMU, guest kernels, guest programs. What is there already is left alone.
     Prepare,
+    /// Measures, and writes down what was measured.
+    Bench(bench::Options),
     /// Runs every test: units and properties, then rig 1 (bare-metal guests), then rig 2 (stock Linux guests).
     Test(test::Options),
 }
@@ -30,6 +33,7 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Prepare => prepare::run(),
+        Chore::Bench(options) => bench::run(&options),
         Chore::Test(options) => test::run(&options),
     };
     match done {

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! `cargo xtask bench`: measurements, told with the machine, the versions and the commands that they come from.
+//!
+//! A benchmark judges nothing and fails no build: it reports what it measured, reached goals and missed ones alike.
+
+mod artifacts;
+mod contender;
+mod guest_line;
+mod guest_run;
+mod load;
+mod machine;
+mod memcpy;
+mod profile;
+mod quantity;
+mod report;
+mod resident;
+mod statistics;
+mod vmm;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct Options {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subject {
+    /// The VMM and its virtio-gpu beside QEMU's: the same guest program, in turns, medians and ratios.
+    Vmm(vmm::Options),
+}
+
+/// Measures.
+///
+/// # Errors
+/// When something that is measured or measured with is missing or fails.
+pub fn run(options: &Options) -> Result<()> {
+    match &options.subject {
+        Subject::Vmm(options) => vmm::run(options),
+    }
+}
