@@ -357,6 +357,24 @@ impl Rig {
         used
     }
 
+    /// Waits until the cursor queue has given back `count` more chains, all without a response.
+    pub fn wait_cursor(&mut self, count: usize) {
+        let mut used = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while used.len() < count {
+            self.run_event_loop();
+            used.extend(self.cursor.pop_used());
+            assert!(
+                Instant::now() < deadline,
+                "{} of {count} cursor chains came back",
+                used.len()
+            );
+            std::thread::yield_now();
+        }
+        assert_eq!(used.len(), count, "a cursor chain came back twice");
+        assert!(used.iter().all(|(_, len)| *len == 0), "{used:?}");
+    }
+
     /// Sends one request and waits for its answer.
     pub fn send(&mut self, request: &Request<'_>) -> Answer {
         let sent = self.queue(request);
