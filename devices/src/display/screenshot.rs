@@ -27,9 +27,9 @@ pub enum CaptureError {
     /// The scanout is off.
     #[error("the scanout is off: the guest shows nothing on it")]
     Off,
-    /// A frame was in progress all the time.
-    #[error("the guest's frame was not finished in time")]
-    InProgress,
+    /// The host has no memory for it.
+    #[error("the host has no memory for the picture")]
+    NoMemory,
 }
 
 impl Screenshot {

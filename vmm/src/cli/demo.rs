@@ -106,10 +106,10 @@ impl DemoArgs {
                 let name = format!("vm{}", index + 1);
                 let options = VmOptions {
                     kernel: Some(crate::config::BUILTIN_DEMO.into()),
-                    cmdline: Some(format!("name={name} depth=16")),
+                    cmdline: Some(format!("name={name} depth=64")),
                     memory: Some(crate::config::Bytes(64 << 20)),
                     gpu: Some(
-                        format!("guarantee={share}")
+                        format!("width=1920,height=1080,guarantee={share}")
                             .parse::<GpuChoice>()
                             .map_err(Failure::Usage)?,
                     ),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use event_manager::{EventManager, MutEventSubscriber, RemoteEndpoint, SubscriberOps};
+use rondo_adapter::thread_priority::PromptWorkers;
 
 /// See the module. Dropping it ends the thread.
 #[derive(Debug)]
@@ -33,6 +34,10 @@ impl<D: MutEventSubscriber + Debug + Send + 'static> DeviceLoop<D> {
         let thread = std::thread::Builder::new()
             .name(format!("dev-{name}"))
             .spawn(move || {
+                // Between vCPUs that spin, a doorbell is answered soon all the same.
+                if let Err(error) = PromptWorkers::default().apply() {
+                    log::debug!("a device loop has no short slice: {error}");
+                }
                 while !stop.load(Ordering::Acquire) {
                     if let Err(error) = events.run()
                         && !interrupted(&error)

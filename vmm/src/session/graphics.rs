@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rondo_adapter::adapter::Adapter;
 use rondo_adapter::ddi::{
@@ -12,7 +11,7 @@ use rondo_adapter::ddi::{
 };
 use rondo_adapter::handle::KmdProcessHandle;
 use rondo_adapter::status::NtStatus;
-use rondo_devices::display::{CaptureError, ScreenHandle, headless, write_png};
+use rondo_devices::display::{CaptureError, ScreenHandle, Screenshot, headless, write_png};
 use rondo_devices::gpu::{Gpu, GpuConfig, GpuEvents};
 use rondo_devices::virtio::{MemoryHandle, VirtioMmio};
 use rondo_renderer::geometry::Size;
@@ -26,8 +25,6 @@ use crate::vm::{VmBuilder, VmError};
 
 /// A unit that runs longer than this is hung.
 const HANG_TIMEOUT: Nanos = Nanos::from_millis(250);
-/// How long a screenshot waits for a frame that is being drawn: a VM with a small share may take that long for it.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// See the module.
 #[derive(Debug)]
@@ -217,8 +214,25 @@ impl Graphics {
     /// # Errors
     /// The first screen is off, or a file cannot be written.
     pub fn screenshot(&self, name: &str, file: &Path) -> Result<(), Failure> {
+        self.pictures(name, file, ScreenHandle::capture)
+    }
+
+    /// Writes what was on the screens last, even if the guest switched them off on its way out.
+    ///
+    /// # Errors
+    /// There never was a picture on the first screen, or a file cannot be written.
+    pub fn last_screenshot(&self, name: &str, file: &Path) -> Result<(), Failure> {
+        self.pictures(name, file, ScreenHandle::capture_last)
+    }
+
+    fn pictures(
+        &self,
+        name: &str,
+        file: &Path,
+        look: fn(&ScreenHandle) -> Result<Screenshot, CaptureError>,
+    ) -> Result<(), Failure> {
         for (index, screen) in self.screens.iter().enumerate() {
-            let picture = match screen.capture(PATIENCE) {
+            let picture = match look(screen) {
                 Ok(picture) => picture,
                 Err(CaptureError::Off) if index > 0 => continue,
                 Err(error) => {

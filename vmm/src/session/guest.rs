@@ -194,7 +194,7 @@ impl Guest {
             State::Built(_) | State::Gone => VmOutcome::Stopped,
         };
         let screenshot = match (&self.spec.screenshot, &self.graphics) {
-            (Some(file), Some(graphics)) => graphics.screenshot(&self.spec.name, file),
+            (Some(file), Some(graphics)) => graphics.last_screenshot(&self.spec.name, file),
             _ => Ok(()),
         };
         if let Some(graphics) = self.graphics.take() {
