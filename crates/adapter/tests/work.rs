@@ -375,6 +375,48 @@ fn given_work_that_ends_all_time_that_passed_is_charged_once() {
     assert_eq!(Nanos(charged), now);
 }
 
+#[test]
+fn given_a_profile_that_changes_under_load_no_command_is_lost() {
+    let ddi = adapter();
+    let vms = [TestVm::new(&ddi, 1), TestVm::new(&ddi, 2)];
+    for vm in &vms {
+        let image = vm.backed_image(size(64, 64));
+        for _ in 0..300 {
+            vm.submit(TestVm::transfer(image, size(64, 64))).unwrap();
+        }
+    }
+    for step in 0..50 {
+        let (one, two) = (step * 10_000, 500_000 - step * 10_000);
+        // In this order they fit at every moment.
+        ddi.set_virtual_gpu_profile(vms[1].worker, &share(two))
+            .unwrap();
+        ddi.set_virtual_gpu_profile(vms[0].worker, &share(one))
+            .unwrap();
+    }
+    for vm in &vms {
+        assert_eq!(
+            fences(&vm.told.wait_for(300)),
+            (1..=300).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn given_a_vm_with_a_limit_its_work_still_ends() {
+    let ddi = adapter();
+    let limited = VirtualGpuProfile {
+        limit: rondo_scheduler::Ppm::new(500_000),
+        ..share(100_000)
+    };
+    let vm = TestVm::with_profile(&ddi, 1, &limited);
+    let image = vm.backed_image(size(128, 128));
+    // More than a slice of work: the scheduler's timer has to give the engine back.
+    for _ in 0..1000 {
+        vm.submit(TestVm::transfer(image, size(128, 128))).unwrap();
+    }
+    assert_eq!(vm.told.wait_for(1000).len(), 1000);
+}
+
 #[derive(Debug)]
 struct PanickingSink;
 
@@ -542,6 +584,32 @@ fn given_a_vm_that_is_destroyed_under_load_no_call_reaches_its_device_afterwards
         assert_eq!(Arc::strong_count(&alive), 1, "round {round}");
         assert_eq!(vm.holders_of_guest_memory(), 0, "round {round}");
     }
+}
+
+#[test]
+fn given_a_callback_that_destroys_its_queue_the_rest_is_abandoned_and_nothing_hangs() {
+    #[derive(Debug)]
+    struct Ends(std::sync::Weak<Adapter>, HwQueueHandle, Told);
+    impl AdapterCallbacks for Ends {
+        fn notify_interrupt(&self, completions: &[Completion]) {
+            let ended = self.0.upgrade().unwrap().destroy_hw_queue(self.1);
+            assert!(matches!(ended, Ok(()) | Err(InvalidHandle)));
+            self.2.notify_interrupt(completions);
+        }
+        fn indicate_child_status(&self) {}
+    }
+    let ddi = adapter();
+    let vm = TestVm::new(&ddi, 1);
+    let ends = Arc::new(Ends(Arc::downgrade(&ddi), vm.queue, Told::default()));
+    ddi.set_callbacks(vm.worker, Arc::clone(&ends) as Arc<dyn AdapterCallbacks>)
+        .unwrap();
+    let image = vm.backed_image(SMALL);
+    while vm.submit(TestVm::transfer(image, SMALL)).is_ok() {}
+    let told = ends.2.wait_for(1);
+    assert_eq!(told[0].progress_fence_id, 1);
+    assert_eq!(ddi.destroy_context(vm.context), OK);
+    assert_eq!(ddi.destroy_process(vm.process), OK);
+    assert_eq!(vm.statistics().memory, 0);
 }
 
 #[test]

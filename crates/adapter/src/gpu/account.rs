@@ -12,10 +12,10 @@ use crate::status::NtStatus;
 
 /// What a handle's bookkeeping costs (a device, context, queue, process or allocation with its table entries): more than
 /// the largest of them takes, so that objects without content are bounded too.
-pub(super) const OBJECT_BYTES: u64 = 512;
+pub(super) const OBJECT_BYTES: u64 = 1024;
 
 /// What a command that waits for its grant costs.
-pub(super) const PENDING_COMMAND_BYTES: u64 = 256;
+pub(super) const PENDING_COMMAND_BYTES: u64 = 128;
 
 /// Bytes of a pixel, in all eight formats.
 const PIXEL_BYTES: u64 = 4;

@@ -11,15 +11,15 @@ use rondo_renderer::screen::Screen;
 use rondo_renderer::work::Work;
 use rondo_scheduler::{Nanos, VmId};
 
-use crate::ddi::{AdapterCallbacks, ChildStatus, Completion, DdiResult, VmMemory};
-use crate::gpu::account::MemoryAccount;
+use crate::ddi::{AdapterCallbacks, ChildStatus, Completion, CreateProcess, DdiResult, VmMemory};
+use crate::gpu::account::{MemoryAccount, OBJECT_BYTES, PENDING_COMMAND_BYTES};
 use crate::gpu::handle_space::{HandleSpace, Owner};
 use crate::gpu::identity::Identity;
-use crate::gpu::objects::Objects;
+use crate::gpu::objects::{Allocation, Context, Device, Objects, Process};
 use crate::gpu::signals::Signals;
 use crate::gpu::unit_lock::UnitLock;
-use crate::gpu::work::WorkQueues;
-use crate::handle::{AllocationHandle, ContextHandle, KmdProcessHandle};
+use crate::gpu::work::{Job, Queue, WorkQueues};
+use crate::handle::{AllocationHandle, ContextHandle, HwQueueHandle, KmdProcessHandle};
 use crate::status::NtStatus;
 
 /// See the module.
@@ -35,6 +35,17 @@ pub(super) struct Vm {
     pub(super) thread: Mutex<Option<JoinHandle<()>>>,
     state: Mutex<VmState>,
 }
+
+// What is charged for an object or a command is not less than what its entries take; tables keep up to as much again free.
+const _: () = {
+    let object = OBJECT_BYTES;
+    assert!(2 * size_of::<Allocation>() as u64 + CreateProcess::MAX_NAME as u64 <= object);
+    assert!(2 * size_of::<Context>() as u64 + 2 * size_of::<HwQueueHandle>() as u64 <= object);
+    assert!(2 * size_of::<Device>() as u64 <= object);
+    assert!(2 * size_of::<Process>() as u64 + CreateProcess::MAX_NAME as u64 <= object);
+    assert!(2 * size_of::<Queue<Work>>() as u64 <= object);
+    assert!(2 * size_of::<Job>() as u64 <= PENDING_COMMAND_BYTES);
+};
 
 /// How far a VM's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

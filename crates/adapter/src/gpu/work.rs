@@ -16,20 +16,21 @@ use crate::status::NtStatus;
 pub const MAX_PENDING_COMMANDS: usize = 4096;
 
 /// A command that waits or is under way.
-#[derive(Debug)]
-pub(super) struct Job<W> {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job {
     /// What to do.
     pub(super) command: GpuCommand,
     /// The progress fence that its end is told with.
-    pub(super) fence: u64,
-    /// What is left of it, once it has been started.
-    pub(super) started: Option<W>,
+    fence: u64,
 }
 
+/// A queue of a context.
 #[derive(Debug)]
-struct Queue<W> {
+pub(super) struct Queue<W> {
     context: ContextHandle,
-    jobs: VecDeque<Job<W>>,
+    jobs: VecDeque<Job>,
+    /// What is left of the first command, once it has been started.
+    started: Option<W>,
     last_fence: Option<u64>,
 }
 
@@ -79,6 +80,7 @@ impl<W> WorkQueues<W> {
             Queue {
                 context,
                 jobs: VecDeque::new(),
+                started: None,
                 last_fence: None,
             },
         );
@@ -121,11 +123,7 @@ impl<W> WorkQueues<W> {
             debug_assert!(false, "unchecked submission");
             return;
         };
-        queue.jobs.push_back(Job {
-            command,
-            fence,
-            started: None,
-        });
+        queue.jobs.push_back(Job { command, fence });
         queue.last_fence = Some(fence);
         self.pending += 1;
         if queue.jobs.len() > 1 {
@@ -147,20 +145,22 @@ impl<W> WorkQueues<W> {
     }
 
     /// The command whose turn it is. It stays in its queue.
-    pub(super) fn next(&mut self) -> Option<(HwQueueHandle, &mut Job<W>)> {
+    pub(super) fn next(&self) -> Option<(HwQueueHandle, Job)> {
         let context = self.contexts.get(&self.turns.next()?)?;
         let handle = context.queues.next()?;
-        let job = self.queues.get_mut(&handle)?.jobs.front_mut()?;
-        Some((handle, job))
+        let job = self.queues.get(&handle)?.jobs.front()?;
+        Some((handle, *job))
+    }
+
+    /// Takes what is left of the queue's first command, if it was started.
+    pub(super) fn take_started(&mut self, handle: HwQueueHandle) -> Option<W> {
+        self.queues.get_mut(&handle)?.started.take()
     }
 
     /// The queue's first command had its turn and is not done; this is left of it.
     pub(super) fn put_back(&mut self, handle: HwQueueHandle, started: W) {
-        let Some(queue) = self.queues.get_mut(&handle) else {
-            return;
-        };
-        if let Some(job) = queue.jobs.front_mut() {
-            job.started = Some(started);
+        if let Some(queue) = self.queues.get_mut(&handle) {
+            queue.started = Some(started);
         }
         self.served(handle);
     }
@@ -219,10 +219,8 @@ impl<W> WorkQueues<W> {
     /// Forgets what started commands carry if `drop_it` says so; such a command starts anew at its next turn.
     pub(super) fn forget_started(&mut self, drop_it: impl Fn(&GpuCommand) -> bool) {
         for queue in self.queues.values_mut() {
-            if let Some(job) = queue.jobs.front_mut()
-                && drop_it(&job.command)
-            {
-                job.started = None;
+            if queue.jobs.front().is_some_and(|job| drop_it(&job.command)) {
+                queue.started = None;
             }
         }
     }
@@ -231,6 +229,7 @@ impl<W> WorkQueues<W> {
     pub(super) fn drain(&mut self) -> Vec<(HwQueueHandle, u64)> {
         let mut drained = Vec::with_capacity(self.pending);
         for (&handle, queue) in &mut self.queues {
+            queue.started = None;
             drained.extend(queue.jobs.drain(..).map(|job| (handle, job.fence)));
             if let Some(context) = self.contexts.get_mut(&queue.context) {
                 context.queues.leave(handle);
@@ -243,3 +242,11 @@ impl<W> WorkQueues<W> {
         drained
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::expect_used
+)]
+mod tests;

@@ -175,7 +175,7 @@ impl VmState {
     /// The command whose turn it is, ready to run.
     fn begin(&mut self) -> Option<(HwQueueHandle, DdiResult<Work>)> {
         let (queue, job) = self.work.next()?;
-        if let Some(work) = job.started.take() {
+        if let Some(work) = self.work.take_started(queue) {
             return Some((queue, Ok(work)));
         }
         let work = self
@@ -214,7 +214,7 @@ impl VmState {
     }
 
     /// Whether the command whose turn it is takes a few microseconds at most.
-    fn next_is_short(&mut self) -> bool {
+    fn next_is_short(&self) -> bool {
         self.work
             .next()
             .is_some_and(|(_, job)| job.command.pixels() <= SHORT_PIXELS)
