@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! What a VM's objects cost the host, in bytes: one function of sizes, and the account that it is held against.
 //!
-//! A charge is taken before the memory is, and given back after it is freed, so that the account is never below what is
-//! allocated.
+//! A charge is taken before the memory is, and given back by the call that frees it.
 
 use rondo_renderer::cursor::CURSOR_SIZE;
 use rondo_renderer::geometry::Size;

@@ -74,7 +74,8 @@ impl VmState {
         }
     }
 
-    /// Ends an allocation. Screens and pointers that show it go dark. No unit may run.
+    /// Ends an allocation, and returns what is left of it: its pixels, without its backing. Screens and pointers that show
+    /// it go dark. No unit may run.
     ///
     /// # Errors
     /// The lookups'.
@@ -82,7 +83,7 @@ impl VmState {
         &mut self,
         process: KmdProcessHandle,
         allocation: AllocationHandle,
-    ) -> DdiResult<()> {
+    ) -> DdiResult<Content> {
         self.objects.owned(process, allocation)?;
         self.darken(allocation);
         self.work
@@ -92,16 +93,19 @@ impl VmState {
                 self.account.release(Item::Object);
             }
         }
-        if let Some(gone) = self.objects.allocations.remove(&allocation) {
-            if let Some((_, bytes)) = gone.backing {
-                self.account.release(Item::Backing(bytes));
-            }
-            if let Some(item) = content_item(&gone.content) {
-                self.account.release(item);
-            }
-            self.account.release(Item::Object);
+        let gone = self
+            .objects
+            .allocations
+            .remove(&allocation)
+            .ok_or(NtStatus::InvalidHandle)?;
+        if let Some((_, bytes)) = gone.backing {
+            self.account.release(Item::Backing(bytes));
         }
-        Ok(())
+        if let Some(item) = content_item(&gone.content) {
+            self.account.release(item);
+        }
+        self.account.release(Item::Object);
+        Ok(gone.content)
     }
 
     /// Takes an allocation off screens and pointers.

@@ -53,12 +53,14 @@ impl Ddi for SoftwareGpu {
         if vm.live()?.objects.worker == process {
             return self.destroy_vm(&vm);
         }
-        let _no_unit = vm.units.exclude_units();
+        let no_unit = vm.units.enter();
         let mut state = vm.live()?;
-        let result = state.destroy_process(process);
+        let gone = state.destroy_process(process);
         // Taking work away leaves nothing new to run.
         let _ = vm.publish(state);
-        result
+        drop(no_unit);
+        // Unmapping large images takes time, which must not keep the VM's worker from giving the engine back.
+        gone.map(drop)
     }
 
     fn set_virtual_machine_data(&self, args: &SetVirtualMachineData) -> DdiResult<()> {
@@ -139,7 +141,7 @@ impl Ddi for SoftwareGpu {
 
     fn destroy_hw_queue(&self, queue: HwQueueHandle) -> DdiResult<()> {
         let vm = self.directory.vm(queue.0)?;
-        let _no_unit = vm.units.exclude_units();
+        let _no_unit = vm.units.enter();
         let mut state = vm.live()?;
         let result = state.destroy_hw_queue(queue);
         let _ = vm.publish(state);
@@ -167,8 +169,11 @@ impl Ddi for SoftwareGpu {
         allocation: AllocationHandle,
     ) -> DdiResult<()> {
         let vm = self.directory.vm(process.0)?;
-        let _no_unit = vm.units.exclude_units();
-        vm.live()?.destroy_allocation(process, allocation)
+        let no_unit = vm.units.enter();
+        let gone = vm.live()?.destroy_allocation(process, allocation);
+        drop(no_unit);
+        // As above: large images go without the lock.
+        gone.map(drop)
     }
 
     fn open_allocation(&self, device: DeviceHandle, allocation: AllocationHandle) -> DdiResult<()> {
@@ -200,7 +205,7 @@ impl Ddi for SoftwareGpu {
                 allocation,
             } => {
                 let vm = self.directory.vm(process.0)?;
-                let _no_unit = vm.units.exclude_units();
+                let _no_unit = vm.units.enter();
                 vm.live()?.unmap_aperture(*process, *allocation)
             }
         }

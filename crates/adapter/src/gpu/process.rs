@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::ddi::{CreateProcess, CreateProcessFlags, DdiResult};
 use crate::gpu::account::Item;
-use crate::gpu::objects::{Device, Process};
+use crate::gpu::objects::{Content, Device, Process};
 use crate::gpu::vm::VmState;
 use crate::handle::{AllocationHandle, ContextHandle, DeviceHandle, KmdProcessHandle};
 use crate::status::NtStatus;
@@ -71,11 +71,11 @@ impl VmState {
         Ok(process)
     }
 
-    /// Ends a VM process and all that it owns. No unit may run.
+    /// Ends a VM process and all that it owns, and returns what is left of its allocations. No unit may run.
     ///
     /// # Errors
     /// [`NtStatus::InvalidHandle`], [`NtStatus::ObjectTypeMismatch`].
-    pub(super) fn destroy_process(&mut self, process: KmdProcessHandle) -> DdiResult<()> {
+    pub(super) fn destroy_process(&mut self, process: KmdProcessHandle) -> DdiResult<Vec<Content>> {
         self.objects.process(process)?;
         let devices: Vec<DeviceHandle> = (self.objects.devices.iter())
             .filter(|(_, device)| device.process == process)
@@ -88,14 +88,15 @@ impl VmState {
             .filter(|(_, allocation)| allocation.process == process)
             .map(|(&allocation, _)| allocation)
             .collect();
+        let mut left = Vec::with_capacity(allocations.len());
         for allocation in allocations {
-            self.destroy_allocation(process, allocation)?;
+            left.push(self.destroy_allocation(process, allocation)?);
         }
         if let Some(gone) = self.objects.processes.remove(&process) {
             log::debug!("VM process {:?} ends", gone.name);
         }
         self.account.release(Item::Object);
-        Ok(())
+        Ok(left)
     }
 
     /// A new device of a VM process.

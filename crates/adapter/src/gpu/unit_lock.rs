@@ -1,82 +1,126 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-//! Keeps a VM's running unit and the teardown of what it uses apart, with the teardown first.
+//! Keeps a VM's running unit and the teardown of what it uses apart, in the order of their arrival.
 //!
-//! A worker holds the lock for one unit at a time. A plain mutex lets it take the lock again and again while a driver
-//! call sleeps on it; here the worker waits while anybody is in line, so that teardown waits for one unit at most.
+//! A plain mutex lets whoever is quicker take it again and again: a worker whose units follow each other would keep a
+//! teardown waiting, and a guest that tears down in a loop would keep its worker waiting, with the engine in its hands.
+//! Here a teardown waits for one unit at most, and a unit for the teardowns that came before it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct UnitLock {
-    unit: Mutex<()>,
-    /// Teardowns that wait for the lock or are about to.
-    in_line: AtomicUsize,
-    /// Told whenever a teardown lets go.
-    passed: Condvar,
+    tickets: Mutex<Tickets>,
+    moved_on: Condvar,
 }
 
-/// No unit of the VM runs while this lives.
-#[derive(Debug)]
-pub(super) struct UnitsExcluded<'a> {
-    lock: &'a UnitLock,
-    guard: Option<MutexGuard<'a, ()>>,
+#[derive(Debug, Default)]
+struct Tickets {
+    /// The ticket of whoever comes next.
+    next: u64,
+    /// The ticket whose turn it is.
+    serving: u64,
 }
+
+/// The lock is held while this lives.
+#[derive(Debug)]
+pub(super) struct UnitLockHeld<'a>(&'a UnitLock);
 
 impl UnitLock {
-    /// The worker's side: from now on a unit runs.
-    pub(super) fn for_unit(&self) -> MutexGuard<'_, ()> {
-        let mut guard = self.unit.lock().unwrap_or_else(PoisonError::into_inner);
-        while self.in_line.load(Ordering::SeqCst) > 0 {
-            guard = self
-                .passed
-                .wait(guard)
+    /// Waits for all who came before.
+    pub(super) fn enter(&self) -> UnitLockHeld<'_> {
+        let mut tickets = self.tickets();
+        let mine = tickets.next;
+        tickets.next = mine.wrapping_add(1);
+        while tickets.serving != mine {
+            tickets = self
+                .moved_on
+                .wait(tickets)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        guard
+        UnitLockHeld(self)
     }
 
-    /// The driver call's side: waits for the running unit, if there is one.
-    pub(super) fn exclude_units(&self) -> UnitsExcluded<'_> {
-        self.in_line.fetch_add(1, Ordering::SeqCst);
-        let guard = self.unit.lock().unwrap_or_else(PoisonError::into_inner);
-        self.in_line.fetch_sub(1, Ordering::SeqCst);
-        UnitsExcluded {
-            lock: self,
-            guard: Some(guard),
-        }
+    fn tickets(&self) -> MutexGuard<'_, Tickets> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for UnitsExcluded<'_> {
+impl Drop for UnitLockHeld<'_> {
     fn drop(&mut self) {
-        drop(self.guard.take());
-        self.lock.passed.notify_one();
+        let mut tickets = self.0.tickets();
+        tickets.serving = tickets.serving.wrapping_add(1);
+        let waited_for = tickets.serving != tickets.next;
+        drop(tickets);
+        if waited_for {
+            self.0.moved_on.notify_all();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+    /// One thread takes the lock again and again until another one has had it a hundred times.
     #[test]
-    fn a_teardown_gets_in_between_units_that_follow_at_once() {
+    fn nobody_is_kept_out_by_somebody_who_comes_again_at_once() {
         let lock = UnitLock::default();
-        let torn_down = AtomicBool::new(false);
+        let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            // Ends only if the teardown gets the lock, however fast units follow each other.
             scope.spawn(|| {
-                while !torn_down.load(Ordering::SeqCst) {
-                    let _unit = lock.for_unit();
+                while !done.load(Ordering::SeqCst) {
+                    let _held = lock.enter();
                 }
             });
             for _ in 0..100 {
-                let _excluded = lock.exclude_units();
+                let _held = lock.enter();
             }
-            torn_down.store(true, Ordering::SeqCst);
+            done.store(true, Ordering::SeqCst);
         });
-        assert_eq!(lock.in_line.load(Ordering::SeqCst), 0);
+        let tickets = lock.tickets();
+        assert_eq!(tickets.next, tickets.serving);
+    }
+
+    #[test]
+    fn one_at_a_time_holds_it_in_the_order_of_arrival() {
+        let lock = UnitLock::default();
+        let arrived = AtomicUsize::new(0);
+        let served = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let held = lock.enter();
+            for number in 0..5 {
+                let (lock, arrived, served) = (&lock, &arrived, &served);
+                scope.spawn(move || {
+                    while arrived.load(Ordering::SeqCst) != number {
+                        std::thread::yield_now();
+                    }
+                    // The next one starts once this one has its ticket: only then is `next` further on.
+                    let _held = lock.enter();
+                    served.lock().map(|mut served| served.push(number)).ok();
+                });
+                arrived.store(number, Ordering::SeqCst);
+                while lock.tickets().next != number as u64 + 2 {
+                    std::thread::yield_now();
+                }
+            }
+            drop(held);
+        });
+        assert_eq!(
+            served.into_inner().ok().as_deref(),
+            Some([0, 1, 2, 3, 4].as_slice())
+        );
+    }
+
+    #[test]
+    fn a_panic_lets_go_of_it() {
+        let lock = UnitLock::default();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _held = lock.enter();
+            panic!("on purpose");
+        }));
+        assert!(panicked.is_err());
+        let _held = lock.enter();
     }
 }

@@ -104,7 +104,7 @@ impl Worker {
 
     /// Runs one unit of the command whose turn it is.
     fn unit(&mut self, now: Nanos) -> Untold {
-        let _unit = self.vm.units.for_unit();
+        let _unit = self.vm.units.enter();
         let mut state = self.vm.state();
         let end = match state.begin() {
             None => None,
