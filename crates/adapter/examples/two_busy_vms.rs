@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! How much of the GPU's time two VMs that always have work get out of it, beside threads that spin as vCPUs do.
 //!
-//! `two_busy_vms [SECONDS] [SPINNERS] [COMMANDS IN FLIGHT] [PROMPT]`, 2, 2, 8 and 1 if not said; PROMPT is 0 for threads
+//! `two_busy_vms [SECONDS] [SPINNERS] [COMMANDS IN FLIGHT] [PROMPT] [SLICE US]`, 2, 2, 8, 1 and 2000 if not said; PROMPT is 0 for threads
 //! as they are, 1 for a short slice and nice -10, 2 for the short slice alone. Guarantees are 75 % and 25 %; each VM
 //! transfers and presents frames of 1280x800 and submits a new command for each that completes. Prints the shares, the
 //! busy part of the elapsed time, and the round trip of a single small command on an idle GPU.
@@ -27,7 +27,7 @@ use rondo_adapter::thread_priority::PromptWorkers;
 use rondo_renderer::format::PixelFormat;
 use rondo_renderer::frame::{CursorImage, FrameMode, FrameSink};
 use rondo_renderer::geometry::{Rect, Size};
-use rondo_scheduler::Ppm;
+use rondo_scheduler::{Nanos, Ppm};
 use vm_memory::{GuestAddress, GuestMemoryAtomic, GuestMemoryMmap};
 
 const SIZE: Size = Size {
@@ -55,9 +55,10 @@ fn main() -> Result<(), NtStatus> {
         ..SoftwareGpuConfig::default()
     })?);
     let adapter = Adapter::start(gpu, &PriorityBands::default())?;
+    let slice = Nanos::from_micros(argument(4, 2000));
     let vms = [
-        Guest::new(&adapter, 1, 750_000)?,
-        Guest::new(&adapter, 2, 250_000)?,
+        Guest::new(&adapter, 1, 750_000, slice)?,
+        Guest::new(&adapter, 2, 250_000, slice)?,
     ];
     round_trip(&vms[0])?;
 
@@ -151,7 +152,12 @@ struct Guest {
 }
 
 impl Guest {
-    fn new(adapter: &Arc<Adapter>, number: u8, guarantee: u32) -> DdiResult<Arc<Self>> {
+    fn new(
+        adapter: &Arc<Adapter>,
+        number: u8,
+        guarantee: u32,
+        slice: Nanos,
+    ) -> DdiResult<Arc<Self>> {
         let worker = adapter.create_process(&CreateProcess {
             flags: CreateProcessFlags(CreateProcessFlags::VIRTUAL_MACHINE_WORKER_PROCESS),
             ..CreateProcess::default()
@@ -165,6 +171,7 @@ impl Guest {
             worker,
             &VirtualGpuProfile {
                 guarantee: Ppm::new(guarantee).ok_or(NtStatus::InvalidParameter)?,
+                slice,
                 ..DEFAULT_PROFILE
             },
         )?;

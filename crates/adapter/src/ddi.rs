@@ -31,10 +31,15 @@ pub trait Ddi: Debug + Send + Sync {
     /// `DxgkDdiSetupPriorityBands`: from the next yield calculation on, for all VMs.
     fn setup_priority_bands(&self, bands: &PriorityBands) -> DdiResult<()>;
 
-    /// `DxgkDdiCreateProcess`.
+    /// `DxgkDdiCreateProcess`. The bands are set up before any worker, and a VM has its identity before its processes.
     fn create_process(&self, args: &CreateProcess) -> DdiResult<KmdProcessHandle>;
 
-    /// `DxgkDdiDestroyProcess`. Destroying a worker takes its VM processes with it.
+    /// `DxgkDdiDestroyProcess`. Destroying a worker takes its VM processes with it, and waits for its thread: not from the
+    /// VM's own callbacks, nor under a lock that they take. When it returns, none of the VM's callbacks runs any more.
+    ///
+    /// # Errors
+    /// [`NtStatus::InvalidHandle`], [`NtStatus::ObjectTypeMismatch`], [`NtStatus::DeletePending`] if it is being destroyed,
+    /// [`NtStatus::InvalidDeviceState`] for a worker from one of its own callbacks.
     fn destroy_process(&self, process: KmdProcessHandle) -> DdiResult<()>;
 
     /// `DxgkDdiSetVirtualMachineData`: who the VM is. Host management calls it once, before the guest can ring a queue.

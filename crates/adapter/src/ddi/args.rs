@@ -382,6 +382,6 @@ pub struct VmConnection {
 pub struct Screen {
     /// Whether it is plugged in, and its mode.
     pub status: ChildStatus,
-    /// Where its pictures go.
+    /// Where its pictures go. It must not call the driver.
     pub sink: Box<dyn FrameSink>,
 }
