@@ -30,7 +30,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run VMs until their guests end
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Show the guarantee: VMs that each want the whole GPU, each getting its share
     Demo(DemoArgs),
     /// Ask a running `rondo run --control SOCKET`: resize, screenshot, guarantee, report

@@ -156,7 +156,7 @@ impl GpuOptions {
                     spec.memory,
                     spec.width,
                     spec.height,
-                    Bytes((frame >> 20) + 1 << 20)
+                    Bytes(((frame >> 20) + 1) << 20)
                 ),
             ));
         }

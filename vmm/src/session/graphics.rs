@@ -23,6 +23,9 @@ use crate::config::{GpuOptions, GpuSpec, Share};
 use crate::report::VmAccount;
 use crate::vm::{VmBuilder, VmError};
 
+/// The longest unit, as the scheduler is told: the software GPU's take 20 to 100 us, and what one takes longer because the
+/// host's kernel ran something else in between says nothing about the next one.
+const MAX_UNIT: Nanos = Nanos::from_micros(500);
 /// A unit that runs longer than this is hung.
 const HANG_TIMEOUT: Nanos = Nanos::from_millis(250);
 
@@ -264,7 +267,7 @@ fn profile(spec: &GpuSpec, guarantee: Share) -> VirtualGpuProfile {
         guarantee: Ppm::new(guarantee.0).unwrap_or(Ppm::WHOLE),
         limit: spec.limit.and_then(|limit| Ppm::new(limit.0)),
         slice: Nanos(spec.slice.0),
-        max_unit: None,
+        max_unit: Some(MAX_UNIT),
         hang_timeout: HANG_TIMEOUT,
         memory_limit: spec.memory.0,
     }

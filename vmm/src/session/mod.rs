@@ -250,7 +250,7 @@ impl Session {
         for guest in self.guests.drain(..) {
             let name = guest.name().to_owned();
             let (outcome, screenshots) = guest.finish(&self.gpu);
-            trouble = trouble.or(screenshots.err());
+            trouble = trouble.or_else(|| screenshots.err());
             outcomes.push((name, outcome));
         }
         drop(self.terminal.take());
