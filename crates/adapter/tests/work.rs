@@ -216,11 +216,13 @@ impl AdapterCallbacks for Refill {
 fn given_two_vms_with_work_the_charged_time_follows_their_guarantees() {
     let clock = Arc::new(ManualClock::default());
     let unit = Nanos::from_micros(100);
+    let gate = Gate::closed();
     let ddi = start(SoftwareGpuConfig {
         clock: clock.clone(),
         renderer: Arc::new(TimedRenderers {
             clock: Arc::clone(&clock),
             unit,
+            gate: gate.clone(),
         }),
         ..SoftwareGpuConfig::default()
     });
@@ -248,22 +250,20 @@ fn given_two_vms_with_work_the_charged_time_follows_their_guarantees() {
             refill.submit();
         }
     }
-    let used = || vms.each_ref().map(|vm| vm.statistics().gpu.0);
-    let start = used();
-    while used().iter().sum::<u64>() < start.iter().sum::<u64>() + 8_000 * unit.0 {
-        std::thread::yield_now();
-    }
-    let end = used();
-    stop.store(true, Ordering::SeqCst);
-    let spent = [end[0] - start[0], end[1] - start[1]];
-    let total = spent[0] + spent[1];
-    // A VM may be ahead or behind by a slice and a unit at either end of what was looked at.
-    let slack = 2 * (Nanos::from_millis(2).0 + unit.0);
+    gate.let_pass(8_000);
+    gate.wait_until_used_up();
+    // A unit stands before the gate: nothing moves while the accounts are read.
+    let spent = vms.each_ref().map(|vm| vm.statistics().gpu.0);
+    let total = 8_000 * unit.0;
+    assert_eq!(spent[0] + spent[1], total);
+    // A VM may be ahead by a slice and a unit.
+    let slack = Nanos::from_millis(2).0 + unit.0;
     assert!(
         spent[0].abs_diff(total / 4 * 3) <= slack,
         "{spent:?} of {total}"
     );
-    // Time on this clock passes in units only: all of it is charged to somebody, once.
+    stop.store(true, Ordering::SeqCst);
+    gate.open();
     ddi.stop();
 }
 
@@ -276,6 +276,7 @@ fn given_work_that_ends_all_time_that_passed_is_charged_once() {
         renderer: Arc::new(TimedRenderers {
             clock: Arc::clone(&clock),
             unit,
+            gate: Gate::default(),
         }),
         ..SoftwareGpuConfig::default()
     });

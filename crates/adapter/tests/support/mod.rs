@@ -422,11 +422,12 @@ impl Clock for ManualClock {
     }
 }
 
-/// Renderers whose units take exactly so long on a manual clock.
+/// Renderers whose units take exactly so long on a manual clock, and stand before a gate first.
 #[derive(Debug)]
 pub struct TimedRenderers {
     pub clock: Arc<ManualClock>,
     pub unit: Nanos,
+    pub gate: Gate,
 }
 
 impl RendererFactory for TimedRenderers {
@@ -434,6 +435,7 @@ impl RendererFactory for TimedRenderers {
         Box::new(TimedRenderer {
             clock: Arc::clone(&self.clock),
             unit: self.unit,
+            gate: self.gate.clone(),
         })
     }
 }
@@ -442,10 +444,12 @@ impl RendererFactory for TimedRenderers {
 struct TimedRenderer {
     clock: Arc<ManualClock>,
     unit: Nanos,
+    gate: Gate,
 }
 
 impl Renderer for TimedRenderer {
     fn run(&mut self, work: &mut Work, budget: UnitBudget) -> Progress {
+        self.gate.pass();
         let progress = SoftwareRenderer.run(work, budget);
         self.clock.advance(self.unit);
         progress
@@ -486,6 +490,14 @@ impl Gate {
     pub fn wait_for_unit(&self) {
         let mut state = self.0.0.lock().unwrap();
         while state.waiting == 0 {
+            state = self.0.1.wait(state).unwrap();
+        }
+    }
+
+    /// Blocks until all units that may pass have, and another one stands before the gate.
+    pub fn wait_until_used_up(&self) {
+        let mut state = self.0.0.lock().unwrap();
+        while state.passes != Some(0) || state.waiting == 0 {
             state = self.0.1.wait(state).unwrap();
         }
     }
