@@ -89,6 +89,8 @@ impl Stable {
                     .args(["-M", "microvm,accel=kvm,acpi=off", "-cpu", self.qemu_cpu])
                     .args(["-m", &mebibytes.to_string()])
                     .args(["-nodefaults", "-no-user-config", "-no-reboot"])
+                    // Its threads get names, for profiles.
+                    .args(["-name", "bench,debug-threads=on"])
                     .args(["-display", "none", "-vga", "none", "-serial", "stdio"])
                     .args(["-global", "virtio-mmio.force-legacy=false"])
                     .arg("-device")

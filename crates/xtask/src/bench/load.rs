@@ -64,6 +64,16 @@ impl Load {
         }
     }
 
+    /// What the guest's last line counts, where that is worth a profile: its key, and the name of one.
+    pub const fn item(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Frames => Some(("frames", "frame")),
+            Self::Commands => Some(("commands", "command")),
+            Self::RoundTrips => Some(("roundtrips", "round trip")),
+            Self::FirstFrame | Self::Resident => None,
+        }
+    }
+
     /// Boots the guest under one VMM and measures.
     ///
     /// # Errors

@@ -17,9 +17,9 @@ const SAMPLES_PER_SECOND: u32 = 4000;
 /// Loads run so much longer than when they are measured, so that there are enough samples.
 const SCALE: u64 = 4;
 /// Lines shown for each run.
-const LINES: usize = 12;
+const LINES: usize = 8;
 /// What is below this many percent of a run is left out.
-const LEAST_PERCENT: f64 = 0.4;
+const LEAST_PERCENT: f64 = 0.5;
 
 /// A line of a profile: a part of all samples of a process.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,14 @@ struct Share {
     percent: f64,
     thread: String,
     place: String,
+}
+
+/// What perf saw of one run.
+#[derive(Debug, PartialEq)]
+struct Profile {
+    /// The processor time of all threads, in nanoseconds.
+    nanoseconds: f64,
+    shares: Vec<Share>,
 }
 
 /// Whether there is a perf that works.
@@ -51,14 +59,14 @@ pub fn check() -> Result<()> {
 pub fn markdown(stable: &Stable, loads: &[Load]) -> Result<String> {
     let mut text = String::new();
     for &load in loads {
-        if !matches!(load, Load::Frames | Load::Commands | Load::RoundTrips) {
+        let Some((key, item)) = load.item() else {
             continue;
-        }
+        };
         for contender in Contender::BOTH {
             eprintln!("profile: {}, {}", load.title(), contender.name());
-            let shares = profile(stable, contender, load)?;
-            text.push_str(&format!("\n**{}, {}**\n\n", title(load), contender.name()));
-            text.push_str(&table(&shares));
+            let (profile, items) = profile(stable, contender, load, key)?;
+            text.push_str(&format!("\n**{}, {}.** ", title(load), contender.name()));
+            text.push_str(&table(&profile, item, items));
         }
     }
     Ok(text)
@@ -79,13 +87,14 @@ fn record(out: &std::path::Path) -> Command {
     perf
 }
 
-fn profile(stable: &Stable, contender: Contender, load: Load) -> Result<Vec<Share>> {
+/// One run, and how many items it was.
+fn profile(stable: &Stable, contender: Contender, load: Load, key: &str) -> Result<(Profile, f64)> {
     let out = target_folder().join("bench-vmm.perf");
     let vmm = stable.command(contender, &load.words(SCALE));
     let mut command = record(&out);
     command.arg(vmm.get_program()).args(vmm.get_args());
     let mut run = GuestRun::start(&mut command)?;
-    run.line("bye")?;
+    let items = run.line(key)?.0.number(key)?;
     run.finish()?;
     let text = programs::output(
         Command::new("perf")
@@ -93,7 +102,20 @@ fn profile(stable: &Stable, contender: Contender, load: Load) -> Result<Vec<Shar
             .args(["--field-separator", "\t", "--input"])
             .arg(&out),
     )?;
-    Ok(text.lines().filter_map(share).collect())
+    let profile = Profile::parse(&text).context("perf's report has no event count")?;
+    Ok((profile, items))
+}
+
+impl Profile {
+    fn parse(report: &str) -> Option<Self> {
+        let count = report
+            .lines()
+            .find_map(|line| line.strip_prefix("# Event count (approx.): "))?;
+        Some(Self {
+            nanoseconds: count.trim().parse().ok()?,
+            shares: report.lines().filter_map(share).collect(),
+        })
+    }
 }
 
 /// A line of perf's report: `12.34%<tab>thread<tab>file<tab>[k] symbol`.
@@ -115,9 +137,10 @@ fn share(line: &str) -> Option<Share> {
     })
 }
 
-fn table(shares: &[Share]) -> String {
+fn table(profile: &Profile, item: &str, items: f64) -> String {
+    let microseconds = |percent: f64| percent / 100.0 * profile.nanoseconds / items / 1e3;
     let mut threads: BTreeMap<&str, f64> = BTreeMap::new();
-    for share in shares {
+    for share in &profile.shares {
         *threads.entry(&share.thread).or_default() += share.percent;
     }
     let mut threads: Vec<_> = threads.into_iter().collect();
@@ -125,51 +148,52 @@ fn table(shares: &[Share]) -> String {
     let by_thread: Vec<_> = threads
         .iter()
         .filter(|(_, percent)| *percent >= LEAST_PERCENT)
-        .map(|(thread, percent)| format!("{thread} {percent:.1} %"))
+        .map(|(thread, percent)| format!("{thread} {:.2} us", microseconds(*percent)))
         .collect();
-    let mut text = format!("By thread: {}.\n\n", by_thread.join(", "));
-    text.push_str("| % | thread | where |\n|---|---|---|\n");
-    for share in shares
+    let mut text = format!(
+        "Processor time for one {item}, by thread: {}.\n\n",
+        by_thread.join(", ")
+    );
+    text.push_str("| us | thread | where |\n|---|---|---|\n");
+    for share in profile
+        .shares
         .iter()
         .filter(|share| share.percent >= LEAST_PERCENT)
         .take(LINES)
     {
-        let Share {
-            percent,
-            thread,
-            place,
-        } = share;
-        text.push_str(&format!("| {percent:.1} | {thread} | {place} |\n"));
+        text.push_str(&format!(
+            "| {:.2} | {} | {} |\n",
+            microseconds(share.percent),
+            share.thread,
+            share.place
+        ));
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Share, share, table};
+    use super::{Profile, table};
 
     #[test]
     fn given_perfs_report_when_read_then_threads_are_summed_and_symbols_named() {
-        let lines = [
-            "# comment",
-            "47.50%\tvcpu0 vm\t[kernel.kallsyms]\t[k] enter_guest",
-            "  2.50%\tvcpu0 vm\trondo\t[.] run",
-            "50.00%\tgpu\tlibc.so.6\t[.] memcpy",
-        ];
-        let shares: Vec<Share> = lines.iter().filter_map(|line| share(line)).collect();
-        assert_eq!(shares.len(), 3);
-        let text = table(&shares);
+        let report = "# Event count (approx.): 2000000\n# comment\n\
+                      47.50%\tvcpu0 vm\t[kernel.kallsyms]\t[k] enter_guest\n\
+                      \x20 2.50%\tvcpu0 vm\trondo\t[.] run\n\
+                      50.00%\tgpu\tlibc.so.6\t[.] memcpy\n";
+        let profile = Profile::parse(report).unwrap();
+        assert_eq!(profile.shares.len(), 3);
+        let text = table(&profile, "frame", 100.0);
+        let first = "Processor time for one frame, by thread: gpu 10.00 us, vcpu0 vm 10.00 us.\n";
+        assert!(text.starts_with(first), "{text}");
         assert!(
-            text.starts_with("By thread: gpu 50.0 %, vcpu0 vm 50.0 %."),
+            text.contains("| 9.50 | vcpu0 vm | kernel: `enter_guest` |\n"),
             "{text}"
         );
         assert!(
-            text.contains("| 47.5 | vcpu0 vm | kernel: `enter_guest` |\n"),
+            text.contains("| 10.00 | gpu | libc.so.6: `memcpy` |\n"),
             "{text}"
         );
-        assert!(
-            text.contains("| 50.0 | gpu | libc.so.6: `memcpy` |\n"),
-            "{text}"
-        );
+        assert_eq!(Profile::parse("no count"), None);
     }
 }

@@ -26,7 +26,7 @@ pub struct Report {
     pub qemu: String,
     /// Runs of each load under each VMM.
     pub rounds: u32,
-    /// The commands, in the order in which a round runs them.
+    /// The commands, and the loads in the order in which a round runs them.
     pub commands: Vec<String>,
     /// One for each quantity.
     pub rows: Vec<Row>,
@@ -129,7 +129,7 @@ impl Report {
             text.push_str(&row.markdown());
         }
         text.push_str(&self.memcpy_sentence());
-        text.push_str("\nThe commands, each in the order of a round:\n\n```\n");
+        text.push_str("\nThe commands:\n\n```\n");
         for command in &self.commands {
             text.push_str(command);
             text.push('\n');

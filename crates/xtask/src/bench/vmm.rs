@@ -129,11 +129,13 @@ fn measure(stable: &Stable, loads: &[Load], rounds: u32) -> Result<Measured> {
     Ok(measured)
 }
 
+/// Both commands with `LOAD` in the place of the guest's command line, then the loads.
 fn report_commands(stable: &Stable, loads: &[Load]) -> Vec<String> {
-    let of =
-        |load: Load, contender| super::contender::shown(&stable.command(contender, &load.words(1)));
-    loads
-        .iter()
-        .flat_map(|&load| Contender::BOTH.map(|contender| of(load, contender)))
+    let command = |contender| super::contender::shown(&stable.command(contender, "LOAD"));
+    let load = |load: &Load| format!("LOAD of {}: {}", load.title(), load.words(1));
+    Contender::BOTH
+        .into_iter()
+        .map(command)
+        .chain(loads.iter().map(load))
         .collect()
 }
