@@ -5,8 +5,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use rondo_adapter::ddi::{ChildStatus, Ddi, VidPnSourceId, VmHost};
 use rondo_devices::virtio::registers as reg;
 use rondo_protocol::*;

@@ -14,7 +14,6 @@
 mod support;
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use rondo_adapter::ddi::Ddi;

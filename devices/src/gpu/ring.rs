@@ -82,10 +82,15 @@ impl Ring {
 
     /// The index up to which the driver has made chains available.
     pub(crate) fn available(&self, memory: &GuestMemoryMmap) -> Result<u16, RingBroken> {
-        self.queue
+        let index = self
+            .queue
             .avail_idx(memory, Ordering::Acquire)
-            .map(|index| index.0)
-            .map_err(|_| RingBroken)
+            .map_err(|_| RingBroken)?
+            .0;
+        if index.wrapping_sub(self.queue.next_avail()) > self.queue.size() {
+            return Err(RingBroken);
+        }
+        Ok(index)
     }
 
     /// Whether chains up to index `target` have been taken off.

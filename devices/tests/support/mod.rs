@@ -5,6 +5,7 @@
     dead_code,
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::arithmetic_side_effects
 )]
 
