@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The virtio-gpu device (virtio 1.4, section 5.7): 2D complete, over a GPU driver interface.
 //!
-//! The way of a command: [`chain`] copies it off its queue once, `rondo_protocol` decodes it, [`dependencies`] says what
-//! it touches, [`hazard`] whether it may start, [`translate`] makes driver calls of it, [`timeline`] says when it may be
-//! answered. [`session`] strings these together; [`device`] is what the rest of the world sees.
+//! The way of a command: `chain` copies it off its queue once, `rondo_protocol` decodes it, `dependencies` says what
+//! it touches, `hazard` whether it may start, `translate` makes driver calls of it, `timeline` says when it may be
+//! answered. `session` strings these together; `device` is what the rest of the world sees.
 
 #![cfg_attr(
     not(test),
@@ -31,6 +31,7 @@ mod resources;
 mod ring;
 mod scanouts;
 mod session;
+mod shapes;
 mod timeline;
 mod translate;
 
