@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod completions;
 mod display;
 mod lifecycle;
 mod not_offered;
