@@ -7,14 +7,14 @@ use std::sync::atomic::{Ordering, fence};
 use vm_memory::{Bytes, GuestAddress, GuestAddressSpace};
 
 /// Descriptors of a queue.
-pub const SIZE: u16 = 64;
+pub const SIZE: u16 = 256;
 const NEXT: u16 = 1;
 const WRITE: u16 = 2;
 const INDIRECT: u16 = 4;
 /// Longest indirect table.
 const TABLE: u64 = 448 * 16;
 /// Where indirect tables lie: one per head.
-const TABLES: u64 = 0x2_0000;
+const TABLES: u64 = 8 << 20;
 
 /// Descriptor table, available ring and used ring of a queue at `base`.
 pub fn layout(base: u64) -> (u64, u64, u64) {

@@ -37,9 +37,9 @@ use random::Random;
 pub const GUEST_BYTES: u64 = 16 << 20;
 /// Where requests and responses lie, up to the end of memory.
 const MESSAGES: u64 = 12 << 20;
-/// Where backings may lie: from here to [`MESSAGES`].
+/// Where backings may lie; behind them are indirect tables.
 pub const BACKINGS: u64 = 1 << 20;
-pub const BACKINGS_END: u64 = MESSAGES;
+pub const BACKINGS_END: u64 = 8 << 20;
 
 pub type TestDriver = Recorder<dyn VmHost>;
 
