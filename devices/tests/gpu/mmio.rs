@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The register file: every offset and width is answered, and the device status follows the specification.
 
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
-
-mod support;
-
+use crate::support;
+use crate::support::random::Random;
+use crate::support::{Rig, RigConfig};
 use rondo_adapter::recorder::Verb;
 use rondo_devices::bus::BusDevice;
 use rondo_devices::virtio::{
     VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1, VirtioMmio, registers as reg,
 };
 use rondo_protocol::{Command, Feature, Request};
-use support::random::Random;
-use support::{Rig, RigConfig};
 
 fn fresh() -> Rig {
     Rig::powered_on(RigConfig::default())

@@ -2,16 +2,13 @@
 //! A driver that breaks every rule: whatever it writes, the device answers, asks for a reset, or waits; and after a reset
 //! it works, with nothing of the old driver left.
 
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
-
-mod support;
-
+use crate::support;
+use crate::support::driver::SIZE;
+use crate::support::random::Random;
+use crate::support::{BACKINGS, Rig, RigConfig, encode};
 use rondo_adapter::ddi::Ddi;
 use rondo_devices::virtio::registers as reg;
 use rondo_protocol::*;
-use support::driver::SIZE;
-use support::random::Random;
-use support::{BACKINGS, Rig, RigConfig, encode};
 
 fn res(id: u32) -> ResourceId {
     ResourceId::new(id).unwrap()

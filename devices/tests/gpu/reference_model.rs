@@ -5,23 +5,15 @@
 //! The model runs strictly first in, first out. So these tests say two things at once: the device's pixels are right, and
 //! no schedule of it gives an answer, a fence order or a picture that first in, first out would not have given.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap
-)]
-
-mod support;
-
 use std::collections::HashMap;
 
+use crate::support::model::{Model, Said};
+use crate::support::random::Random;
+use crate::support::{Answer, BACKINGS, BACKINGS_END, Rig, RigConfig, Sent};
 use proptest::prelude::*;
 use rondo_adapter::ddi::Ddi;
 use rondo_devices::display::CaptureError;
 use rondo_protocol::*;
-use support::model::{Model, Said};
-use support::random::Random;
-use support::{Answer, BACKINGS, BACKINGS_END, Rig, RigConfig, Sent};
 
 const SCANOUTS: u32 = 2;
 const RESOURCES: u64 = 5;

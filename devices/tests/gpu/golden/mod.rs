@@ -2,18 +2,16 @@
 //! The translation table as golden tests: for each virtio-gpu command the exact driver calls, in order, and the response
 //! for every status that a call can fail with. 3D commands, which are not offered, make no call and get ERR_UNSPEC.
 
-#![allow(clippy::unwrap_used)]
-
 mod completions;
 mod display;
 mod lifecycle;
 mod not_offered;
 mod resources;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::collections::BTreeSet;
 
+use crate::support;
+use crate::support::{BACKINGS, Rig, RigConfig};
 use rondo_adapter::ddi::*;
 use rondo_adapter::handle::{AllocationHandle, KmdProcessHandle};
 use rondo_adapter::recorder::{Answer as DriverAnswer, Call, Verb};
@@ -22,7 +20,6 @@ use rondo_devices::virtio::registers as reg;
 use rondo_protocol::*;
 use rondo_renderer::format::PixelFormat;
 use rondo_renderer::geometry::{Rect as Area, Size};
-use support::{BACKINGS, Rig, RigConfig};
 
 const STATUSES: [NtStatus; 19] = [
     NtStatus::InvalidParameter,

@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! A machine for tests: guest memory, a GPU with one VM, the device behind its MMIO registers, and a driver.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::arithmetic_side_effects
-)]
-
 pub mod driver;
 pub mod model;
 pub mod random;

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! Defects that were found in other virtio-gpu device models, each with a test that this one does not have it.
 
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
-
-mod support;
-
+use crate::support::{BACKINGS, MONITOR, Rig, RigConfig, encode};
 use rondo_adapter::ddi::{ChildStatus, Ddi, VidPnSourceId, VmHost};
 use rondo_devices::virtio::registers as reg;
 use rondo_protocol::*;
 use rondo_renderer::geometry::Size;
-use support::{BACKINGS, MONITOR, Rig, RigConfig, encode};
 
 fn res(id: u32) -> ResourceId {
     ResourceId::new(id).unwrap()
