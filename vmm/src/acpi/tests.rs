@@ -22,7 +22,7 @@ struct Machine(GuestMemory);
 
 impl Machine {
     fn new(config: &AcpiConfig) -> Self {
-        let memory = memory::create(MemorySize::MIN, "acpi").unwrap();
+        let memory = memory::create(MemorySize::MIN).unwrap();
         assert_eq!(write(config, &memory).unwrap(), 0xE_0000);
         Self(memory)
     }

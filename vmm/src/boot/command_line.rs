@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn given_a_line_at_the_limit_then_it_is_written_with_its_zero_and_one_byte_more_is_refused() {
-        let memory = memory::create(MemorySize::MIN, "line").unwrap();
+        let memory = memory::create(MemorySize::MIN).unwrap();
         memory
             .write_slice(&[0xFF; 4096], GuestAddress(boot::COMMAND_LINE))
             .unwrap();
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn given_a_zero_in_the_line_then_it_is_refused() {
-        let memory = memory::create(MemorySize::MIN, "line").unwrap();
+        let memory = memory::create(MemorySize::MIN).unwrap();
         let error = CommandLine::new("a\0b").write(&memory, 100).unwrap_err();
         assert!(matches!(error, BootError::CommandLineZero { at: 1 }));
     }

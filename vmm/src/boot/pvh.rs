@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn given_an_initrd_then_the_start_info_leads_to_it_the_map_the_command_line_and_the_rsdp() {
         let size = MemorySize::MIN;
-        let memory = memory::create(size, "pvh").unwrap();
+        let memory = memory::create(size).unwrap();
         let map = memory_map::entries(size);
         write(
             &memory,
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn given_no_initrd_then_there_is_no_module() {
-        let memory = memory::create(MemorySize::MIN, "pvh").unwrap();
+        let memory = memory::create(MemorySize::MIN).unwrap();
         write(&memory, &memory_map::entries(MemorySize::MIN), None, 0).unwrap();
         let info: hvm_start_info = memory.read_obj(GuestAddress(boot::PVH_START_INFO)).unwrap();
         assert_eq!((info.nr_modules, info.modlist_paddr), (0, 0));

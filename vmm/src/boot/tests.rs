@@ -73,7 +73,7 @@ impl Attempt {
 
     fn load(&self) -> Result<EntryState, BootError> {
         let memory_size = MemorySize::MIN;
-        let memory = memory::create(memory_size, "boot").unwrap();
+        let memory = memory::create(memory_size).unwrap();
         let config = BootConfig {
             kernel: &self.kernel,
             initrd: self.initrd.as_deref(),

@@ -92,7 +92,7 @@ mod tests {
 
     fn written(header: Option<setup_header>, mib: u64) -> boot_params {
         let size = MemorySize::from_mib(mib).unwrap();
-        let memory = memory::create(size, "zero").unwrap();
+        let memory = memory::create(size).unwrap();
         let initrd = LoadedInitrd {
             address: 0x1C0_0000,
             size: 77,

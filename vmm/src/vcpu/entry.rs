@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn given_the_page_tables_then_a_walk_of_any_address_below_4_gib_ends_at_itself() {
-        let memory = memory::create(MemorySize::MIN, "tables").unwrap();
+        let memory = memory::create(MemorySize::MIN).unwrap();
         write_page_tables(&memory).unwrap();
         let entry = |table: u64, index: u64| {
             memory

@@ -59,7 +59,7 @@ impl VmBuilder {
     pub fn new(hypervisor: &Hypervisor, config: VmConfig) -> Result<Self, VmError> {
         let cpus = config.cpus.get();
         Machine::check_cpus(hypervisor, cpus)?;
-        let memory = memory::create(config.memory, &config.name)?;
+        let memory = memory::create(config.memory)?;
         let machine = Machine::new(hypervisor, memory)?;
         let supported = hypervisor.supported_cpuid()?;
         let cpuid = (0..cpus)
