@@ -362,6 +362,8 @@ pub struct VmStatistics {
     pub longest_unit: Nanos,
     /// The longest wait from having work to being granted the engine.
     pub longest_wait: Nanos,
+    /// All waits together, those that a grant has ended: with the time charged, how long the VM wanted the GPU.
+    pub waited: Nanos,
     /// Bytes of host memory accounted now.
     pub memory: u64,
     /// When the first frame was presented, on the driver's clock (monotonic, nanoseconds since the adapter started).

@@ -29,6 +29,8 @@ pub(super) struct Charges {
     pub(super) longest_unit: Nanos,
     /// The longest wait from having work to holding an engine.
     pub(super) longest_wait: Nanos,
+    /// All waits together.
+    pub(super) waited: Nanos,
 }
 
 impl Charges {
@@ -40,6 +42,12 @@ impl Charges {
         self.gpu = Nanos(self.gpu.0.saturating_add(ran.0));
         self.units = self.units.saturating_add(1);
         self.longest_unit = self.longest_unit.max(ran);
+    }
+
+    /// Adds a wait that a grant has ended.
+    fn add_wait(&mut self, waited: Nanos) {
+        self.longest_wait = self.longest_wait.max(waited);
+        self.waited = Nanos(self.waited.0.saturating_add(waited.0));
     }
 }
 
@@ -305,7 +313,7 @@ impl Arbiter {
                     seat.holds = Some(engine);
                     if let Some(since) = seat.waits_since.take() {
                         let waited = Nanos(now.0.saturating_sub(since.0));
-                        seat.charges.longest_wait = seat.charges.longest_wait.max(waited);
+                        seat.charges.add_wait(waited);
                     }
                     seat.signals.grant(engine);
                     woken.push(&seat.signals);

@@ -295,6 +295,7 @@ impl Ddi for SoftwareGpu {
             frames: progress.frames,
             longest_unit: charges.longest_unit,
             longest_wait: charges.longest_wait,
+            waited: charges.waited,
             memory,
             first_frame: progress.first_frame,
         })
