@@ -123,7 +123,7 @@ fn given_a_vm_that_sleeps_when_its_neighbour_is_busy_then_the_neighbour_is_lent_
     measure(idle_time_is_lent);
 }
 
-/// A VM with a guarantee of 75 % sleeps nearly all the time; the other, with 25 %, must get nine tenths of the GPU.
+/// A VM with a guarantee of 75 % sleeps nearly all the time; the other, with 25 %, must get more than twice that.
 fn idle_time_is_lent() -> Result<(), String> {
     let place = tempdir().unwrap();
     let vm = |name: &str, guarantee: u32, words: &str| {
@@ -161,7 +161,7 @@ fn idle_time_is_lent() -> Result<(), String> {
     let used =
         |vm: usize| number(&after["vms"][vm], "gpu_ns") - number(&before["vms"][vm], "gpu_ns");
     assert!(used(0) > 0, "the sleeper draws now and then");
-    if used(1) * 100 >= elapsed * 90 {
+    if used(1) * 100 > elapsed * 50 {
         Ok(())
     } else {
         Err(format!(
