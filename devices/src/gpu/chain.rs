@@ -8,9 +8,10 @@ use rondo_protocol::limits::{MAX_FIXED_LEN, MAX_RESPONSE_LEN};
 use rondo_protocol::{CtrlHeader, request_len};
 use virtio_queue::DescriptorChain;
 use virtio_queue::desc::split::Descriptor;
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use vm_memory::{Bytes, GuestAddress};
 
 use super::limits::MAX_CHAIN_DESCRIPTORS;
+use super::ring_memory::RingMemory;
 
 /// The writable part of a chain, as far as the longest response needs it.
 #[derive(Debug, Default)]
@@ -55,7 +56,7 @@ impl ResponseSpace {
 
     /// Writes a response, which fits, and returns how many bytes of it reached guest memory: fewer where the driver gave
     /// addresses that are not memory.
-    pub(crate) fn write(&self, memory: &GuestMemoryMmap, response: &[u8]) -> u32 {
+    pub(crate) fn write(&self, memory: &RingMemory<'_>, response: &[u8]) -> u32 {
         let mut left = response;
         let mut written = 0_usize;
         for piece in std::iter::once(&self.first).chain(&self.rest) {
@@ -86,8 +87,8 @@ pub(crate) struct Copied {
 /// Copies the request of `chain` into `buffer`, which grows to the largest request it has seen. `wanted` says of a header
 /// whether the command's variable part is worth copying.
 pub(crate) fn copy(
-    chain: DescriptorChain<&GuestMemoryMmap>,
-    memory: &GuestMemoryMmap,
+    chain: DescriptorChain<&RingMemory<'_>>,
+    memory: &RingMemory<'_>,
     buffer: &mut Vec<u8>,
     wanted: impl Fn(&CtrlHeader) -> bool,
 ) -> Copied {
@@ -131,7 +132,7 @@ pub(crate) fn copy(
 
 /// Reads `count` bytes behind the first `filled` bytes of `buffer`.
 fn read(
-    memory: &GuestMemoryMmap,
+    memory: &RingMemory<'_>,
     addr: GuestAddress,
     buffer: &mut Vec<u8>,
     filled: usize,

@@ -29,6 +29,7 @@ pub mod limits;
 mod reply;
 mod resources;
 mod ring;
+mod ring_memory;
 mod scanouts;
 mod session;
 mod shapes;

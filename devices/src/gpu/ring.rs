@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 
 use virtio_bindings::bindings::virtio_ring::VRING_AVAIL_F_NO_INTERRUPT;
 use virtio_queue::{DescriptorChain, Queue, QueueOwnedT, QueueT};
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use vm_memory::{Bytes, GuestAddress};
 use vmm_sys_util::eventfd::EventFd;
 
+use super::ring_memory::RingMemory;
 use crate::virtio::ActiveQueue;
 
 /// The two queues of the device (virtio 1.4, section 5.7.2).
@@ -54,8 +55,8 @@ impl Ring {
     /// Takes the next chain off the ring.
     pub(crate) fn pop<'m>(
         &mut self,
-        memory: &'m GuestMemoryMmap,
-    ) -> Result<Option<DescriptorChain<&'m GuestMemoryMmap>>, RingBroken> {
+        memory: &'m RingMemory<'m>,
+    ) -> Result<Option<DescriptorChain<&'m RingMemory<'m>>>, RingBroken> {
         let Some(chain) = self.queue.iter(memory).map_err(|_| RingBroken)?.next() else {
             return Ok(None);
         };
@@ -69,7 +70,7 @@ impl Ring {
     /// Gives a chain back with `len` bytes written.
     pub(crate) fn give_back(
         &mut self,
-        memory: &GuestMemoryMmap,
+        memory: &RingMemory<'_>,
         head: u16,
         len: u32,
     ) -> Result<(), RingBroken> {
@@ -81,7 +82,7 @@ impl Ring {
     }
 
     /// The index up to which the driver has made chains available.
-    pub(crate) fn available(&self, memory: &GuestMemoryMmap) -> Result<u16, RingBroken> {
+    pub(crate) fn available(&self, memory: &RingMemory<'_>) -> Result<u16, RingBroken> {
         let index = self
             .queue
             .avail_idx(memory, Ordering::Acquire)
@@ -102,7 +103,7 @@ impl Ring {
     /// The driver need not notify: the ring is being served.
     pub(crate) fn disable_notification(
         &mut self,
-        memory: &GuestMemoryMmap,
+        memory: &RingMemory<'_>,
     ) -> Result<(), RingBroken> {
         self.queue
             .disable_notification(memory)
@@ -112,7 +113,7 @@ impl Ring {
     /// The driver must notify again. `true` if chains came meanwhile, which it has not notified of.
     pub(crate) fn enable_notification(
         &mut self,
-        memory: &GuestMemoryMmap,
+        memory: &RingMemory<'_>,
     ) -> Result<bool, RingBroken> {
         self.queue
             .enable_notification(memory)
@@ -120,7 +121,7 @@ impl Ring {
     }
 
     /// Whether an interrupt is due for what was given back since this was last asked.
-    pub(crate) fn take_interrupt(&mut self, memory: &GuestMemoryMmap) -> bool {
+    pub(crate) fn take_interrupt(&mut self, memory: &RingMemory<'_>) -> bool {
         if !std::mem::take(&mut self.used) {
             return false;
         }

@@ -10,7 +10,7 @@ use rondo_protocol::limits::MAX_RESPONSE_LEN;
 use rondo_protocol::{
     Command, CtrlHeader, ErrorCode, HEADER_LEN, Queue, Request, Response, ResponseHeader, decode,
 };
-use vm_memory::{GuestAddressSpace, GuestMemoryMmap};
+use vm_memory::GuestAddressSpace;
 
 use super::chain;
 use super::dependencies;
@@ -20,6 +20,7 @@ use super::in_flight::{InFlight, Origin, Pending, Ticket};
 use super::limits::{DRAIN_BUDGET, MAX_IN_FLIGHT, MAX_WAITING_BYTES};
 use super::reply::{Reply, Subject, error_code};
 use super::ring::{Ring, RingBroken, RingId};
+use super::ring_memory::RingMemory;
 use super::timeline::{Timeline, Timelines};
 use super::translate::{Outcome, Translator};
 use crate::virtio::{Activation, Interrupt, MemoryHandle};
@@ -116,6 +117,7 @@ impl Session {
             return;
         }
         let memory = self.memory.memory();
+        let memory = RingMemory::new(&memory);
         match self.drain(&memory, events) {
             Ok(Turn::Idle) => {}
             Ok(Turn::More) => {
@@ -131,6 +133,7 @@ impl Session {
     /// Work on the hardware queue has ended.
     pub(crate) fn complete(&mut self, completions: &[Completion], events: &mut DisplayEvents) {
         let memory = self.memory.memory();
+        let memory = RingMemory::new(&memory);
         let mut presented = false;
         for completion in completions {
             if completion.queue != self.translator.display.queue {
@@ -157,7 +160,7 @@ impl Session {
 
     fn drain(
         &mut self,
-        memory: &GuestMemoryMmap,
+        memory: &RingMemory<'_>,
         events: &mut DisplayEvents,
     ) -> Result<Turn, RingBroken> {
         let mut budget = DRAIN_BUDGET;
@@ -185,7 +188,7 @@ impl Session {
 
     /// Notes how far the control queue is when cursor commands are first seen. The cursor queue is read first: what the
     /// driver queued before them is then visible on the control queue.
-    fn open_gate(&mut self, memory: &GuestMemoryMmap) -> Result<(), RingBroken> {
+    fn open_gate(&mut self, memory: &RingMemory<'_>) -> Result<(), RingBroken> {
         let Some(ring) = self.cursor.as_ref().filter(|_| self.gate.is_none()) else {
             return Ok(());
         };
@@ -202,7 +205,7 @@ impl Session {
     }
 
     /// Asks for notifications again. Whether chains came meanwhile that can be taken now.
-    fn more_arrived(&mut self, memory: &GuestMemoryMmap) -> Result<bool, RingBroken> {
+    fn more_arrived(&mut self, memory: &RingMemory<'_>) -> Result<bool, RingBroken> {
         let mut more = false;
         if let Some(ring) = &mut self.control {
             more |= ring.enable_notification(memory)? && !self.paused;
@@ -217,7 +220,7 @@ impl Session {
     /// Takes one command off the control queue. `false` if there is none to take now.
     fn take_control(
         &mut self,
-        memory: &GuestMemoryMmap,
+        memory: &RingMemory<'_>,
         events: &mut DisplayEvents,
     ) -> Result<bool, RingBroken> {
         let Some(ring) = &self.control else {
@@ -235,7 +238,7 @@ impl Session {
     /// Takes one command off the cursor queue, if the control queue has come far enough.
     fn take_cursor(
         &mut self,
-        memory: &GuestMemoryMmap,
+        memory: &RingMemory<'_>,
         events: &mut DisplayEvents,
     ) -> Result<bool, RingBroken> {
         let (Some(gate), Some(ring)) = (self.gate, &self.cursor) else {
@@ -262,7 +265,7 @@ impl Session {
     fn take(
         &mut self,
         id: RingId,
-        memory: &GuestMemoryMmap,
+        memory: &RingMemory<'_>,
         events: &mut DisplayEvents,
     ) -> Result<bool, RingBroken> {
         let ring = match id {
@@ -335,7 +338,7 @@ impl Session {
     /// Starts a command, or lets it wait for the earlier ones that touch the same things.
     fn begin(
         &mut self,
-        memory: &GuestMemoryMmap,
+        memory: &RingMemory<'_>,
         origin: Origin,
         timeline: Option<Timeline>,
         request: &Request<'_>,
@@ -392,7 +395,7 @@ impl Session {
     /// A command that is done as soon as it was taken: it is answered, or held if an earlier fence has not signalled.
     fn settle(
         &mut self,
-        memory: &GuestMemoryMmap,
+        memory: &RingMemory<'_>,
         origin: Origin,
         timeline: Option<Timeline>,
         reply: Reply,
@@ -417,7 +420,7 @@ impl Session {
     }
 
     /// A command in flight is done.
-    fn finish(&mut self, memory: &GuestMemoryMmap, ticket: Ticket, reply: Reply) {
+    fn finish(&mut self, memory: &RingMemory<'_>, ticket: Ticket, reply: Reply) {
         self.scoreboard.complete(ticket, &mut self.ready);
         let Some(pending) = self.in_flight.get_mut(ticket) else {
             return;
@@ -440,7 +443,7 @@ impl Session {
     }
 
     /// Starts what waits for nothing any more, and what that sets free in turn.
-    fn start_ready(&mut self, memory: &GuestMemoryMmap, events: &mut DisplayEvents) {
+    fn start_ready(&mut self, memory: &RingMemory<'_>, events: &mut DisplayEvents) {
         let mut next = 0_usize;
         while let Some(ticket) = self.ready.get(next).copied() {
             next = next.saturating_add(1);
@@ -464,7 +467,7 @@ impl Session {
     }
 
     /// Gives a chain back with its answer.
-    fn answer(&mut self, memory: &GuestMemoryMmap, origin: &Origin, reply: &Reply) {
+    fn answer(&mut self, memory: &RingMemory<'_>, origin: &Origin, reply: &Reply) {
         let ring = match origin.ring {
             RingId::Control => &mut self.control,
             RingId::Cursor => &mut self.cursor,
@@ -501,7 +504,7 @@ impl Session {
     }
 
     /// One interrupt for all that was given back.
-    fn interrupt_driver(&mut self, memory: &GuestMemoryMmap) {
+    fn interrupt_driver(&mut self, memory: &RingMemory<'_>) {
         let mut due = false;
         for ring in [&mut self.control, &mut self.cursor].into_iter().flatten() {
             due |= ring.take_interrupt(memory);
@@ -532,7 +535,7 @@ fn ended(status: Result<(), NtStatus>) -> Reply {
 /// Writes the answer if the driver left room for it, else an error if there is room for that, else nothing. Returns the
 /// bytes written.
 fn write_response(
-    memory: &GuestMemoryMmap,
+    memory: &RingMemory<'_>,
     origin: &Origin,
     reply: &Reply,
     buffer: &mut [u8],
