@@ -99,6 +99,8 @@ pub struct Options<'a> {
     pub burst_ms: u64,
     /// `idle_ms=`: rest so long after each burst.
     pub idle_ms: u64,
+    /// `repaint_ms=`: draw a new picture at most so often, and send the old one again in between; 0 draws each.
+    pub repaint_ms: u64,
     /// `mode=draw|commands|roundtrip|probe|reset`.
     pub mode: Mode,
     /// `resets=`: how often `mode=reset` resets.
@@ -150,6 +152,7 @@ impl Default for Options<'_> {
             depth: 8,
             burst_ms: 0,
             idle_ms: 0,
+            repaint_ms: 0,
             mode: Mode::Draw,
             resets: 3,
             backing: Backing::Contiguous,
@@ -209,6 +212,7 @@ impl<'a> Options<'a> {
             "depth" => self.depth = in_range(value, 1, 64)?,
             "burst_ms" => self.burst_ms = value.parse().ok()?,
             "idle_ms" => self.idle_ms = value.parse().ok()?,
+            "repaint_ms" => self.repaint_ms = value.parse().ok()?,
             "mode" => {
                 self.mode = one_of(
                     value,

@@ -40,7 +40,7 @@ fn given_linux_and_qemu_device_words_each_device_is_found_in_order() {
 
 #[test]
 fn given_a_load_every_word_arrives() {
-    let line = "name=blue width=640 height=480 frames=100 damage=partial batch=64 depth=4 burst_ms=10 idle_ms=20 mode=reset resets=7 \
+    let line = "name=blue width=640 height=480 frames=100 damage=partial batch=64 depth=4 burst_ms=10 idle_ms=20 repaint_ms=16 mode=reset resets=7 \
                 backing=scattered blob=1 cursor=1 seconds=5 pattern=test indirect=0 event_idx=1 cpus=4 commands=9 exit=acpi:0x604";
     let options = Options::parse(line).unwrap();
     assert_eq!(options.name, "blue");
@@ -54,6 +54,7 @@ fn given_a_load_every_word_arrives() {
         (Damage::Partial, 64, 4)
     );
     assert_eq!((options.burst_ms, options.idle_ms), (10, 20));
+    assert_eq!(options.repaint_ms, 16);
     assert_eq!((options.mode, options.resets), (Mode::Reset, 7));
     assert_eq!(
         (options.backing, options.pattern),

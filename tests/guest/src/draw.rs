@@ -42,6 +42,7 @@ pub fn draw(
         ticks(clock, options.idle_ms)?,
     );
     let limit = ticks(clock, options.seconds.saturating_mul(1000))?;
+    let repaint = ticks(clock, options.repaint_ms)?;
 
     let since_entry = || tsc::now().wrapping_sub(entry_tsc);
     let driver = since_entry();
@@ -73,6 +74,7 @@ pub fn draw(
     let start = tsc::now();
     let commands_before = gpu.completed();
     let mut burst_start = start;
+    let mut painted = start;
     let mut next = 1;
     while options.frames == 0 || next < options.frames {
         let now = tsc::now();
@@ -86,7 +88,17 @@ pub fn draw(
             rest(idle);
             burst_start = tsc::now();
         }
-        frame(gpu, &mut screen, &mut picture, options, next)?;
+        let repaint = match repaint {
+            Some(period) if options.damage == Damage::Full => now.wrapping_sub(painted) >= period,
+            _ => true,
+        };
+        if repaint {
+            painted = now;
+            frame(gpu, &mut screen, &mut picture, options, next)?;
+        } else {
+            screen.present(gpu, &[screen.surface.whole()], next + 1)?;
+            gpu.poll()?;
+        }
         // Frame n has fence n + 1. With `depth` frames in flight, wait for the oldest.
         let depth = u64::from(options.depth);
         if next + 1 >= gpu.completed_fence() + depth {

@@ -102,7 +102,10 @@ impl fmt::Display for GpuError {
             Self::NeedsReset => write!(f, "device-needs-reset"),
             Self::NotOffered(feature) => write!(f, "feature-not-offered feature={feature:?}"),
             Self::NoDisplay => write!(f, "no-enabled-display"),
-            Self::NoClock => write!(f, "no-tsc-frequency for=seconds,burst_ms,idle_ms"),
+            Self::NoClock => write!(
+                f,
+                "no-tsc-frequency for=seconds,burst_ms,idle_ms,repaint_ms"
+            ),
         }
     }
 }

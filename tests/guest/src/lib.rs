@@ -31,6 +31,7 @@
 //! | `batch=` | 2 | Commands per notification, 1 to 256 |
 //! | `depth=` | 8 | Frames in flight, 1 to 64 |
 //! | `burst_ms=`, `idle_ms=` | 0 | Work so long, then rest so long, again and again |
+//! | `repaint_ms=` | 0 | With `damage=full`: draw a new picture at most so often, and send the old one again in between |
 //! | `backing=contiguous\|scattered` | `contiguous` | One piece of memory, or 4 KiB pieces in reverse order |
 //! | `blob=0\|1` | 0 | The frame is a guest blob: no transfers |
 //! | `cursor=0\|1` | 0 | Show a cursor and move it with each frame |
