@@ -27,7 +27,16 @@ const PALETTE: [u32; 8] = [
     0x00e8_6fb0,
 ];
 
-/// The colour of a name.
+/// The first number in a name.
+fn number_in(name: &str) -> Option<usize> {
+    let digits = name.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(digits.len());
+    digits.get(..end)?.parse().ok()
+}
+
+/// The colour of a name: what it says, or the one that its first number has, so that numbered VMs differ; or any.
 #[must_use]
 pub fn accent(name: &str) -> u32 {
     match name {
@@ -38,11 +47,14 @@ pub fn accent(name: &str) -> u32 {
         "orange" => 0x00f0_8020,
         "purple" => 0x0090_50d0,
         _ => {
-            // FNV-1a.
-            let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-                (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+            let number = number_in(name).unwrap_or_else(|| {
+                // FNV-1a.
+                let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+                    (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+                });
+                (hash >> 13) as usize
             });
-            PALETTE[(hash >> 13) as usize % PALETTE.len()]
+            PALETTE[number % PALETTE.len()]
         }
     }
 }
@@ -293,4 +305,22 @@ fn scale_to_fit(characters: u32, width: u32, height: u32) -> u32 {
     (width / font::text_width(characters.max(1), 1))
         .min(height / GLYPH_HEIGHT)
         .max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbered_names_have_colours_of_their_own() {
+        let colours: Vec<u32> = ["vm1-75%", "vm2-25%", "vm3", "vm4", "vm5", "vm6", "vm7", "8"]
+            .into_iter()
+            .map(accent)
+            .collect();
+        for (index, colour) in colours.iter().enumerate() {
+            assert!(!colours[..index].contains(colour), "number {}", index + 1);
+        }
+        assert_eq!(number_in("vm12-75%"), Some(12));
+        assert_eq!(number_in("guest"), None);
+    }
 }

@@ -108,7 +108,9 @@ impl DemoArgs {
                 let name = format!("vm{}", index + 1);
                 let options = VmOptions {
                     kernel: Some(crate::config::BUILTIN_DEMO.into()),
-                    cmdline: Some(format!("name={name} depth=64 batch=8 repaint_ms=16")),
+                    cmdline: Some(format!(
+                        "name={name}-{share} depth=64 batch=8 repaint_ms=16"
+                    )),
                     memory: Some(crate::config::Bytes(64 << 20)),
                     gpu: Some(
                         format!("width=2560,height=1440,guarantee={share}")
