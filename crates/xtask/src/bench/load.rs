@@ -17,6 +17,8 @@ pub enum Load {
     FirstFrame,
     /// Whole frames, eight in flight, without rest.
     Frames,
+    /// Frames of which one tile of 64 has changed, eight in flight, without rest.
+    PartialFrames,
     /// GET_DISPLAY_INFO, 64 for each notification.
     Commands,
     /// GET_DISPLAY_INFO, one at a time.
@@ -30,9 +32,10 @@ pub type Samples = Vec<(Quantity, f64)>;
 
 impl Load {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::FirstFrame,
         Self::Frames,
+        Self::PartialFrames,
         Self::Commands,
         Self::RoundTrips,
         Self::Resident,
@@ -47,6 +50,10 @@ impl Load {
                 "pattern=test damage=full depth=8 width={width} height={height} frames={}",
                 4000 * scale
             ),
+            Self::PartialFrames => format!(
+                "pattern=test damage=partial depth=8 width={width} height={height} frames={}",
+                20_000 * scale
+            ),
             Self::Commands => format!("mode=commands batch=64 commands={}", 256_000 * scale),
             Self::RoundTrips => format!("mode=roundtrip commands={}", 4096 * scale),
             Self::Resident => "name=bench frames=200 exit=halt".to_owned(),
@@ -58,6 +65,7 @@ impl Load {
         match self {
             Self::FirstFrame => "first frame",
             Self::Frames => "full frames",
+            Self::PartialFrames => "small changes",
             Self::Commands => "small commands in batches",
             Self::RoundTrips => "round trips",
             Self::Resident => "resident memory",
@@ -67,7 +75,7 @@ impl Load {
     /// What the guest's last line counts, where that is worth a profile: its key, and the name of one.
     pub const fn item(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Frames => Some(("frames", "frame")),
+            Self::Frames | Self::PartialFrames => Some(("frames", "frame")),
             Self::Commands => Some(("commands", "command")),
             Self::RoundTrips => Some(("roundtrips", "round trip")),
             Self::FirstFrame | Self::Resident => None,
@@ -92,6 +100,12 @@ impl Load {
                 ]
             }
             Self::Frames => vec![(Quantity::Frames, run.line("frames")?.0.number("fps")?)],
+            Self::PartialFrames => {
+                vec![(
+                    Quantity::PartialFrames,
+                    run.line("frames")?.0.number("fps")?,
+                )]
+            }
             Self::Commands => {
                 let (line, _) = run.line("commands")?;
                 vec![(Quantity::Commands, line.number("per_second")?)]

@@ -10,6 +10,8 @@ pub enum Quantity {
     FirstFrameInGuest,
     /// Whole frames transferred and flushed.
     Frames,
+    /// Frames of which a sixty-fourth is transferred and flushed.
+    PartialFrames,
     /// Small commands in batches.
     Commands,
     /// One command and its answer: the median.
@@ -43,10 +45,11 @@ impl Goal {
 
 impl Quantity {
     /// All, in the order of the tables.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::FirstFrame,
         Self::FirstFrameInGuest,
         Self::Frames,
+        Self::PartialFrames,
         Self::Commands,
         Self::RoundTripMedian,
         Self::RoundTripTail,
@@ -60,6 +63,7 @@ impl Quantity {
             Self::FirstFrame => "first_frame_ms",
             Self::FirstFrameInGuest => "first_frame_in_guest_ms",
             Self::Frames => "frames_per_second",
+            Self::PartialFrames => "partial_frames_per_second",
             Self::Commands => "commands_per_second",
             Self::RoundTripMedian => "round_trip_p50_us",
             Self::RoundTripTail => "round_trip_p99_us",
@@ -74,6 +78,7 @@ impl Quantity {
             Self::FirstFrame => "Process start to first frame",
             Self::FirstFrameInGuest => "... of which inside the guest",
             Self::Frames => "Full frames, 1280x800",
+            Self::PartialFrames => "Small changes, 160x100",
             Self::Commands => "Small commands, batches of 64",
             Self::RoundTripMedian => "Round trip of one command, p50",
             Self::RoundTripTail => "Round trip of one command, p99",
@@ -86,7 +91,7 @@ impl Quantity {
     pub const fn unit(self) -> &'static str {
         match self {
             Self::FirstFrame | Self::FirstFrameInGuest => "ms",
-            Self::Frames | Self::Commands => "/s",
+            Self::Frames | Self::PartialFrames | Self::Commands => "/s",
             Self::RoundTripMedian | Self::RoundTripTail => "us",
             Self::Resident | Self::ResidentAnonymous => "MiB",
         }
