@@ -6,8 +6,10 @@
 //! waits until the device has let go of guest memory, which [`VirtioDevice::reset`] bounds.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use log::Level;
 use virtio_queue::Queue;
 use vm_memory::GuestAddressSpace;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
@@ -15,8 +17,8 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use super::queue_setup::QueueSetup;
 use super::registers as reg;
 use super::{
-    Activation, ActiveQueue, DeviceStatus, Interrupt, MemoryHandle, VIRTIO_F_EVENT_IDX,
-    VIRTIO_F_RING_RESET, VIRTIO_F_VERSION_1, VirtioDevice,
+    ActivateError, Activation, ActiveQueue, DeviceStatus, Interrupt, MemoryHandle,
+    VIRTIO_F_EVENT_IDX, VIRTIO_F_RING_RESET, VIRTIO_F_VERSION_1, VirtioDevice,
 };
 use crate::bus::BusDevice;
 use crate::interrupt::InterruptLine;
@@ -28,6 +30,8 @@ pub struct VirtioMmio {
     memory: MemoryHandle,
     interrupt: Interrupt,
     notifiers: Vec<Arc<EventFd>>,
+    /// A start that the host refused is reported once, not once per attempt.
+    start_failed: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -68,6 +72,7 @@ impl VirtioMmio {
             memory,
             interrupt: Interrupt::new(line),
             notifiers,
+            start_failed: AtomicBool::new(false),
             state: Mutex::new(State {
                 status: DeviceStatus::default(),
                 driver_features: 0,
@@ -234,7 +239,11 @@ impl VirtioMmio {
             memory: self.memory.clone(),
         };
         if let Err(error) = self.device.activate(activation) {
-            log::warn!("a virtio device could not be started: {error}");
+            // A driver may try again as often as it likes: its own mistakes are its own, and the host's are told once.
+            let told = matches!(error, ActivateError::Host(_))
+                && !self.start_failed.swap(true, Ordering::Relaxed);
+            let level = if told { Level::Warn } else { Level::Debug };
+            log::log!(level, "a virtio device could not be started: {error}");
             return self.interrupt.signal_needs_reset();
         }
         // A notification that came before DRIVER_OK found nobody at home; its buffers are served now.

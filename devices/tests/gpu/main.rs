@@ -12,5 +12,6 @@ mod defects;
 mod golden;
 mod hostile;
 mod mmio;
+mod quiet;
 mod reference_model;
 mod support;
