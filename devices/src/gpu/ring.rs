@@ -2,7 +2,7 @@
 //! One virtqueue in use: taking chains off it, giving them back, and whether the driver wants to hear of it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use virtio_bindings::bindings::virtio_ring::VRING_AVAIL_F_NO_INTERRUPT;
 use virtio_queue::{DescriptorChain, Queue, QueueOwnedT, QueueT};
@@ -128,6 +128,9 @@ impl Ring {
         if self.queue.event_idx_enabled() {
             return self.queue.needs_notification(memory).unwrap_or(true);
         }
+        // The used index is written before the flags are read (virtio 1.4, section 2.7.7.1), which no weaker order
+        // gives: a driver that clears the flag and then looks for used buffers would find none and not be told.
+        fence(Ordering::SeqCst);
         let flags: u16 = memory
             .load(GuestAddress(self.queue.avail_ring()), Ordering::Acquire)
             .unwrap_or(0);
