@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! What is measured, in which unit, and the goals.
 
+use super::statistics::extremes;
+
 /// A measured quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quantity {
@@ -97,6 +99,15 @@ impl Quantity {
         }
     }
 
+    /// The best of the samples.
+    pub fn best(self, samples: &[f64]) -> Option<f64> {
+        let (low, high) = extremes(samples)?;
+        match self {
+            Self::Frames | Self::PartialFrames | Self::Commands => Some(high),
+            _ => Some(low),
+        }
+    }
+
     /// The goal for its ratio to QEMU, where there is one.
     pub const fn goal(self) -> Option<Goal> {
         match self {
@@ -125,6 +136,13 @@ mod tests {
     fn given_a_ratio_when_it_is_on_the_good_side_then_the_goal_is_reached() {
         assert!(Goal::AtMost(0.25).is_reached(0.25) && !Goal::AtMost(0.25).is_reached(0.26));
         assert!(Goal::AtLeast(2.0).is_reached(2.0) && !Goal::AtLeast(2.0).is_reached(1.99));
+    }
+
+    #[test]
+    fn given_samples_when_the_best_is_asked_for_then_rates_are_high_and_times_are_low() {
+        assert_eq!(Quantity::Frames.best(&[1.0, 3.0, 2.0]), Some(3.0));
+        assert_eq!(Quantity::FirstFrame.best(&[2.0, 1.0, 3.0]), Some(1.0));
+        assert_eq!(Quantity::Resident.best(&[]), None);
     }
 
     #[test]
