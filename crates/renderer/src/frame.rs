@@ -37,6 +37,12 @@ pub trait FrameSink: Debug + Send {
     /// From now on the scanout shows frames of this shape, black at first; `None`: it is off.
     fn configure(&mut self, mode: Option<FrameMode>);
 
+    /// Bytes of frames that the sink goes on holding while the scanout is off, at most those of the last frame, until it is
+    /// configured again: the guest chose their size, so they stay on its VM's account. Asked after `configure(None)`.
+    fn kept_while_off(&self) -> u64 {
+        0
+    }
+
     /// The frame to draw changes into: exactly the bytes of the last presented frame of the configured shape. `None`
     /// while the scanout is off. The frame counts as in progress until [`FrameSink::present_frame`].
     fn alloc_frame(&mut self) -> Option<&mut [u8]>;

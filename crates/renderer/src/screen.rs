@@ -115,6 +115,16 @@ impl Screen {
         self.state().mode
     }
 
+    /// Bytes of host memory that the sink still holds of a screen that is off.
+    #[must_use]
+    pub fn kept_while_off(&self) -> u64 {
+        let state = self.state();
+        match state.mode {
+            Some(_) => 0,
+            None => state.sink.kept_while_off(),
+        }
+    }
+
     /// From now on presents of this allocation reach the screen. What is on it stays until the next one.
     ///
     /// # Errors

@@ -154,6 +154,12 @@ impl FrameSink for HeadlessSink {
         }
     }
 
+    fn kept_while_off(&self) -> u64 {
+        let screen = lock(&self.screen);
+        let kept = screen.went_dark.as_ref();
+        kept.map_or(0, |surface| lock(&surface.pixels).bytes().len() as u64)
+    }
+
     /// The GPU never asks while there is a [frame buffer](FrameSink::frame_buffer), and without one the scanout is off.
     fn alloc_frame(&mut self) -> Option<&mut [u8]> {
         None

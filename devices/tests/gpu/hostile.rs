@@ -21,6 +21,17 @@ fn works(rig: &mut Rig) {
     assert!(answer.response().is_ok());
 }
 
+/// Bytes of the pictures that are kept of scanouts that are off.
+fn kept(rig: &Rig) -> u64 {
+    let dark = rig
+        .screens
+        .iter()
+        .filter(|screen| screen.capture().is_err());
+    dark.filter_map(|screen| screen.capture_last().ok())
+        .map(|picture| u64::from(picture.size().width) * u64::from(picture.size().height) * 4)
+        .sum()
+}
+
 /// Some accounted bytes stay for the connection, so the empty state is measured, not assumed.
 fn accounted(rig: &Rig) -> u64 {
     rig.ddi.query_statistics(rig.worker).unwrap().memory
@@ -111,10 +122,58 @@ fn random_bytes_are_answered_and_the_account_matches_what_lives() {
         works(&mut rig);
         assert_eq!(
             accounted(&rig),
-            empty,
+            empty + kept(&rig),
             "seed {seed}: a reset left something behind"
         );
     }
+}
+
+#[test]
+fn pictures_kept_of_scanouts_that_are_off_count_against_the_limit() {
+    let (width, height) = (64, 64);
+    let frame = u64::from(width * height * 4);
+    let mut rig = Rig::default();
+    let empty = accounted(&rig);
+    let rect = Rect::new(0, 0, width, height);
+    let show = |id: u32, source| {
+        Request::new(Command::SetScanout(SetScanout {
+            scanout: ScanoutId::new(id).unwrap(),
+            source,
+        }))
+    };
+    let image = Request::new(Command::ResourceCreate2d(ResourceCreate2d {
+        resource: res(1),
+        format: Format::B8G8R8X8,
+        width,
+        height,
+    }));
+    let on = Some(ScanoutSource {
+        resource: res(1),
+        rect,
+    });
+    let flush = Request::new(Command::ResourceFlush(ResourceFlush {
+        resource: res(1),
+        rect,
+    }));
+    rig.ok(&image);
+    // The first is switched off, the second goes dark with its resource.
+    for id in 0..2 {
+        rig.ok(&show(id, on));
+    }
+    rig.ok(&flush);
+    rig.ok(&show(0, None));
+    rig.ok(&Request::new(Command::ResourceUnref { resource: res(1) }));
+    assert_eq!(accounted(&rig), empty + 2 * frame);
+    // They outlive the driver, and go when the scanout is used again.
+    rig.probe();
+    assert_eq!(accounted(&rig), empty + 2 * frame);
+    rig.ok(&image);
+    let with_image = accounted(&rig) - 2 * frame;
+    rig.ok(&show(0, on));
+    assert_eq!(accounted(&rig), with_image + (2 + 1) * frame);
+    // Nothing was shown this time, so nothing is kept.
+    rig.ok(&show(0, None));
+    assert_eq!(accounted(&rig), with_image + frame);
 }
 
 #[test]
@@ -297,7 +356,7 @@ fn a_reset_at_any_point_leaves_nothing_and_any_number_of_them_work() {
         rig.write32(reg::STATUS, 0);
         let _ = rig.line.read();
         let settled = rig.control.pop_used();
-        assert_eq!(accounted(&rig), empty, "round {round}");
+        assert_eq!(accounted(&rig), empty + kept(&rig), "round {round}");
         // No queue is touched and no interrupt is raised after a reset.
         rig.run_event_loop();
         rig.gpu.service_queues();

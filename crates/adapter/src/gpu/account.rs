@@ -28,6 +28,8 @@ pub(super) enum Item {
     Pixels(Size),
     /// A screen's frame, and the one in which the next is drawn.
     Frame(Size),
+    /// The last frame of a screen that is off, as many bytes as its sink says.
+    LastFrame(u64),
     /// The table of a backing, as long as the renderer says.
     Backing(u64),
     /// A pointer's picture.
@@ -44,7 +46,7 @@ pub(super) fn bytes(item: Item) -> Option<u64> {
             .checked_mul(u64::from(size.height))?
             .checked_mul(PIXEL_BYTES),
         Item::Frame(size) => bytes(Item::Pixels(size))?.checked_mul(2),
-        Item::Backing(bytes) => Some(bytes),
+        Item::LastFrame(bytes) | Item::Backing(bytes) => Some(bytes),
         Item::Pointer => bytes(Item::Pixels(CURSOR_SIZE)),
         Item::Command => Some(PENDING_COMMAND_BYTES),
     }
@@ -162,6 +164,7 @@ mod tests {
             (0..200_u32, 0..200_u32)
                 .prop_map(|(width, height)| Item::Frame(Size { width, height })),
             (0..20_000_u64).prop_map(Item::Backing),
+            (0..20_000_u64).prop_map(Item::LastFrame),
         ]
     }
 

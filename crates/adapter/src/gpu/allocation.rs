@@ -10,6 +10,7 @@ use vm_memory::{GuestAddress, GuestAddressSpace};
 
 use crate::ddi::{AllocationKind, CreateAllocation, DdiResult, GuestRange, Guid};
 use crate::gpu::account::Item;
+use crate::gpu::display::went_dark;
 use crate::gpu::objects::{Allocation, Content};
 use crate::gpu::vm::VmState;
 use crate::handle::{AllocationHandle, DeviceHandle, KmdProcessHandle};
@@ -118,7 +119,7 @@ impl VmState {
             if source.screen.forget(AllocationId(allocation.0))
                 && let Some(mode) = mode
             {
-                self.account.release(Item::Frame(mode.size));
+                source.kept = went_dark(&mut self.account, mode, &source.screen);
             }
             if source.pointer == Some(allocation) {
                 source.screen.set_cursor(None);

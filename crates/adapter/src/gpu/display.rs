@@ -12,7 +12,7 @@ use crate::ddi::{
     ChildStatus, CommitVidPn, DdiResult, SetPointerPosition, SetPointerShape,
     SetVidPnSourceAddress, VidPnSourceId, VmConnection,
 };
-use crate::gpu::account::Item;
+use crate::gpu::account::{Item, MemoryAccount};
 use crate::gpu::objects::Content;
 use crate::gpu::vm::{Connection, Source, VmState};
 use crate::handle::KmdProcessHandle;
@@ -37,6 +37,7 @@ impl VmState {
             .map(|screen| Source {
                 screen: Arc::new(Screen::new(screen.sink)),
                 status: screen.status,
+                kept: 0,
                 pointer: None,
             })
             .collect();
@@ -81,24 +82,27 @@ impl VmState {
     /// frames do not fit the VM's memory limit: the old mode stays then.
     pub(super) fn commit_vidpn(&mut self, args: &CommitVidPn) -> DdiResult<()> {
         self.objects.process(args.process)?;
-        let screen = Arc::clone(&self.source(args.source)?.screen);
+        let source = self.source(args.source)?;
+        let (screen, kept) = (Arc::clone(&source.screen), source.kept);
         if args.size.width == 0 || args.size.height == 0 {
             return Err(NtStatus::GraphicsInvalidVidpnTopology);
         }
-        let old = screen.mode();
-        if let Some(old) = old {
-            self.account.release(Item::Frame(old.size));
-        }
-        let charged = self.account.charge(Item::Frame(args.size));
-        if let (Err(_), Some(old)) = (&charged, old) {
-            // It fitted before, or a lowered limit had spared it; either way it is still there.
-            self.account.restore(Item::Frame(old.size));
-        }
-        charged?;
+        let old = match screen.mode() {
+            Some(old) => Item::Frame(old.size),
+            None => Item::LastFrame(kept),
+        };
+        self.account.release(old);
+        self.account
+            .charge(Item::Frame(args.size))
+            .inspect_err(|_| {
+                // It fitted before, or a lowered limit had spared it; either way it is still there.
+                self.account.restore(old);
+            })?;
         screen.set_mode(Some(FrameMode {
             size: args.size,
             format: args.format,
         }));
+        self.source(args.source)?.kept = 0;
         Ok(())
     }
 
@@ -152,7 +156,8 @@ impl VmState {
         let screen = Arc::clone(&self.source(source)?.screen);
         if let (false, Some(mode)) = (visible, screen.mode()) {
             screen.set_mode(None);
-            self.account.release(Item::Frame(mode.size));
+            let kept = went_dark(&mut self.account, mode, &screen);
+            self.source(source)?.kept = kept;
         }
         Ok(())
     }
@@ -216,6 +221,15 @@ impl VmState {
         self.source(source)?.status = status;
         Ok(())
     }
+}
+
+/// A screen is off, which had this mode: what its sink keeps stays charged. It is less than what was, so it fits; returns
+/// how much it is.
+pub(super) fn went_dark(account: &mut MemoryAccount, mode: FrameMode, screen: &Screen) -> u64 {
+    let kept = screen.kept_while_off();
+    account.release(Item::Frame(mode.size));
+    account.restore(Item::LastFrame(kept));
+    kept
 }
 
 const fn has_no_pixels(size: Size) -> bool {

@@ -63,6 +63,8 @@ pub(super) enum Phase {
 pub(super) struct Source {
     pub(super) screen: Arc<Screen>,
     pub(super) status: ChildStatus,
+    /// Bytes charged for what its sink keeps while it is off.
+    pub(super) kept: u64,
     /// The allocation whose pixels the pointer has.
     pub(super) pointer: Option<AllocationHandle>,
 }
