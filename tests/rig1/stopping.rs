@@ -198,3 +198,16 @@ fn given_a_running_vm_when_asked_through_its_socket_then_it_resizes_reports_and_
     running.signal("TERM").unwrap();
     assert_eq!(running.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn given_a_standard_output_that_takes_nothing_when_the_demo_runs_then_it_ends_with_its_verdict() {
+    let _machine = machine_time::alone();
+    let full = || std::fs::File::create("/dev/full").unwrap();
+    let ended = std::process::Command::new(rondo::binary().unwrap())
+        .args(["demo", "--guarantee", "50,50", "--seconds", "1"])
+        .stdout(full())
+        .stderr(full())
+        .status()
+        .unwrap();
+    assert!(matches!(ended.code(), Some(0 | 1)), "{ended}");
+}

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! `rondo ctl`: asks a running `rondo run --control SOCKET`.
 
-use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 
-use super::Failure;
+use super::{Failure, say};
 use crate::config::Share;
 use crate::control::{Answer, Request, ask};
 
@@ -104,13 +103,12 @@ impl CtlArgs {
             Answer::Done => Ok(()),
             Answer::Refused(why) => Err(Failure::Control(why)),
             Answer::Report(report) => {
-                serde_json::to_writer_pretty(io::stdout().lock(), &report)
-                    .map_err(io::Error::from)
-                    .map_err(|source| Failure::Host {
-                        action: "print the report",
-                        source,
+                let text =
+                    serde_json::to_string_pretty(&report).map_err(|error| Failure::Host {
+                        action: "write the report as JSON",
+                        source: error.into(),
                     })?;
-                println!();
+                say!("{text}");
                 Ok(())
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Failure, PolicyChoice};
+use super::{Failure, PolicyChoice, say};
 use crate::config::{GpuChoice, Share, VmOptions, VmSpec};
 use crate::report::{Measurement, Report, VmAccount, parts_per_million};
 use crate::session::{Console, Ending, Plan, Session};
@@ -64,7 +64,7 @@ impl DemoArgs {
 
         session.wait_for_first_frames(WARM_UP)?;
         let start = session.measure();
-        println!("{}", TABLE_HEADER);
+        say!("{}", TABLE_HEADER);
         let mut before = start.clone();
         let ending = session.wait(Some(Duration::from_secs(self.seconds)), &mut |session| {
             let now = session.measure();
@@ -154,7 +154,7 @@ fn print_rows(before: &Measurement, now: &Measurement) {
     let second = Report::new("", elapsed, &difference(before, now));
     for vm in &second.vms {
         let frames = u128::from(vm.frames) * 1_000_000_000 / u128::from(second.elapsed_ns.max(1));
-        println!(
+        say!(
             "{:<10}{:>10}{:>11}{frames:>12}{:>12} us{:>12} us",
             vm.name,
             percent(vm.guarantee_ppm),
@@ -164,7 +164,7 @@ fn print_rows(before: &Measurement, now: &Measurement) {
         );
     }
     if second.vms.len() > 1 {
-        println!();
+        say!("");
     }
 }
 
@@ -201,7 +201,7 @@ fn judge(report: &Report, accounts: &[VmAccount]) -> Result<(), Failure> {
         percent(worst)
     );
     if worst <= TOLERANCE_PPM {
-        println!("Every VM got its slice: {line}.");
+        say!("Every VM got its slice: {line}.");
         return Ok(());
     }
     match accounts.iter().find(|account| !kept_while_asked(account)) {
@@ -210,7 +210,7 @@ fn judge(report: &Report, accounts: &[VmAccount]) -> Result<(), Failure> {
             account.name
         ))),
         None => {
-            println!(
+            say!(
                 "Every VM got its slice whenever it asked, but this host is too busy for the guests to ask all the time: {line}."
             );
             Ok(())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! How `rondo` ends: the exit codes, and the one sentence that goes with each.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -123,7 +123,8 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("rondo: {failure}");
+            // The exit code is what remains if nobody reads the sentence.
+            let _ = writeln!(io::stderr().lock(), "rondo: {failure}");
             ExitCode::from(failure.code())
         }
     }
