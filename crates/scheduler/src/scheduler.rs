@@ -83,7 +83,7 @@ impl Scheduler {
         Ok(Self {
             clock: Clock::default(),
             vms: Table::new(),
-            admission: Admission::default(),
+            admission: Admission::new(config.policy),
             engine: Engine {
                 discipline: config.policy.discipline(),
                 holder: None,
@@ -407,12 +407,16 @@ impl Scheduler {
         }
     }
 
-    /// Asks to be called when the next limit lets a VM run.
+    /// Asks to be called when the next limit lets a VM run, or when the policy has to be asked again.
     fn arm(&mut self, actions: &mut Actions) {
-        let Some((until, _)) = self.throttled.first() else {
+        let released = self
+            .throttled
+            .first()
+            .map(|(until, _)| u64::try_from(until).unwrap_or(u64::MAX));
+        let asked = self.engine.discipline.wake_at();
+        let Some(until) = released.into_iter().chain(asked).min() else {
             return;
         };
-        let until = u64::try_from(until).unwrap_or(u64::MAX);
         if self.wake_at != Some(until) {
             self.wake_at = Some(until);
             actions.push(Action::WakeAt {

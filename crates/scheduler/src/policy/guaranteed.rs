@@ -77,74 +77,11 @@
 
 use super::Discipline;
 use super::leavers::Leavers;
-use super::virtual_time::{Virtual, Weight};
-use crate::estimate::Estimate;
+use super::tags::{Tags, weight_of};
+use super::virtual_time::Virtual;
 use crate::heap::Heap;
 use crate::table::Slot;
 use crate::{Nanos, VmId, VmProfile};
-
-/// The divisor of a VM without a guarantee: as if it had 1 % of the engine, but only while nobody with a guarantee is due.
-const BEST_EFFORT: Weight = Weight::from_parts(10_000);
-
-/// One VM's tags.
-#[derive(Clone, Debug)]
-struct Tags {
-    vm: VmId,
-    weight: Weight,
-    /// Whether it has a guarantee. Without one it is served from what is lent.
-    guaranteed: bool,
-    slice: u64,
-    estimate: Estimate,
-    /// Virtual start of the request that is being served or is next.
-    start: Virtual,
-    /// Remainder of the divisions that led to `start`.
-    carried: u32,
-    /// Virtual finish of that request, if it takes as long as it may.
-    finish: Virtual,
-    /// Nanoseconds that the request may take.
-    request: u64,
-    /// Nanoseconds of it that have run.
-    used: u64,
-    /// Its place among equal claims.
-    turn: u64,
-}
-
-impl Tags {
-    /// Where the VM would start if its request ended here.
-    fn reached(&self) -> (Virtual, u32) {
-        let (length, carried) = self.weight.stretch(self.used, self.carried);
-        (self.start.saturating_add(length), carried)
-    }
-
-    /// Ends the request where it is: the true work is charged to the tag.
-    fn end_request(&mut self) {
-        (self.start, self.carried) = self.reached();
-        self.used = 0;
-    }
-
-    fn begin_request(&mut self, length: u64) {
-        self.request = length;
-        self.finish = self.start.saturating_add(self.weight.stretch_up(length));
-    }
-
-    /// Twice as long as the last one, as long as a slice and a unit allow.
-    fn begin_next_request(&mut self) {
-        let unit = self.estimate.longest();
-        let twice = self.request.saturating_mul(2).max(unit);
-        self.begin_request(twice.min(self.longest_request()));
-    }
-
-    /// The most that one request may ever take.
-    fn longest_request(&self) -> u64 {
-        self.slice.max(self.estimate.longest())
-    }
-
-    /// Whether another unit might not fit into the request.
-    fn exhausted(&self) -> bool {
-        let room = self.request.min(self.longest_request());
-        self.used.saturating_add(self.estimate.longest()) > room
-    }
-}
 
 /// The state of the policy on one engine.
 #[derive(Debug)]
@@ -272,25 +209,12 @@ impl Discipline for Guaranteed {
                 heap.reserve(slot.index() + 1);
             }
         }
-        let own = Weight::of(profile.guarantee);
-        let (weight, part) = (own.unwrap_or(BEST_EFFORT), profile.guarantee.get());
+        let part = profile.guarantee.get();
         let start = self
             .leavers
-            .take_place(self.now, vm, weight, part, self.taken);
+            .take_place(self.now, vm, weight_of(profile), part, self.taken);
         self.taken = self.taken.saturating_add(part);
-        self.vms[slot.index()] = Some(Tags {
-            vm,
-            weight,
-            guaranteed: own.is_some(),
-            slice: profile.slice.0,
-            estimate: Estimate::new(profile),
-            start,
-            carried: 0,
-            finish: start,
-            request: 0,
-            used: 0,
-            turn: 0,
-        });
+        self.vms[slot.index()] = Some(Tags::new(vm, profile, start));
     }
 
     fn leave(&mut self, slot: Slot) {
@@ -311,33 +235,16 @@ impl Discipline for Guaranteed {
     fn set_profile(&mut self, slot: Slot, profile: &VmProfile) {
         let queued = self.dequeue(slot);
         let now = self.now;
-        let own = Weight::of(profile.guarantee);
-        let new = own.unwrap_or(BEST_EFFORT);
         let Some(tags) = self.tags_mut(slot) else {
             return;
         };
-        let old = tags.weight;
-        let old_part = if tags.guaranteed { old.parts() } else { 0 };
-        tags.slice = profile.slice.0;
-        tags.estimate.set_profile(profile);
-        tags.guaranteed = own.is_some();
-        if old != new {
-            tags.end_request();
-            tags.start = if tags.start > now {
-                now.saturating_add(old.convert(tags.start - now, new))
-            } else {
-                // What it is owed is the same work too, but a VM that only now gets a guarantee is owed nothing.
-                let credit = if old_part > 0 {
-                    old.convert(now - tags.start, new)
-                } else {
-                    0
-                };
-                now.saturating_sub(credit)
-            };
-            tags.carried = 0;
-            tags.weight = new;
-            tags.begin_request(tags.estimate.longest());
-        }
+        let old_part = if tags.guaranteed {
+            tags.weight.parts()
+        } else {
+            0
+        };
+        // A VM that only now gets a guarantee is owed nothing.
+        tags.set_profile(now, profile, old_part > 0);
         self.taken = self
             .taken
             .saturating_sub(old_part)
@@ -366,15 +273,7 @@ impl Discipline for Guaranteed {
         let Some(tags) = self.tags_mut(slot) else {
             return;
         };
-        if tags.start < now {
-            tags.start = now;
-            tags.carried = 0;
-        }
-        if resumed {
-            tags.begin_next_request();
-        } else {
-            tags.begin_request(tags.estimate.longest());
-        }
+        tags.wake(now, resumed);
         self.enqueue(slot);
     }
 
@@ -393,9 +292,7 @@ impl Discipline for Guaranteed {
         self.now = self.now.max(self.served);
         self.unit_began = self.clock;
         if let Some(tags) = self.tags_mut(slot) {
-            tags.estimate.record(ran.0);
-            // A unit of length zero costs one nanosecond of claim: an endless row of them must not hold the engine.
-            tags.used = tags.used.saturating_add(ran.0.max(1));
+            tags.charge(ran.0);
         }
     }
 
@@ -407,11 +304,8 @@ impl Discipline for Guaranteed {
         if self.holder == Some(slot) {
             self.holder = None;
         }
-        if let Some(tags) = self.tags_mut(slot)
-            && tags.exhausted()
-        {
-            tags.end_request();
-            tags.begin_next_request();
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.renew();
         }
         self.enqueue(slot);
     }
@@ -462,14 +356,10 @@ impl Discipline for Guaranteed {
         let Some(tags) = self.tags(slot) else {
             return 0;
         };
-        let (reached, _) = tags.reached();
-        let work = |length| i64::try_from(tags.weight.work_in(length)).unwrap_or(i64::MAX);
-        if reached > self.now {
-            return -work(reached - self.now);
-        }
+        let lag = tags.lag(self.now);
         let queued = self.due.contains(slot) || self.ahead.contains(slot);
-        if tags.guaranteed && (queued || self.holder == Some(slot)) {
-            work(self.now - reached)
+        if lag < 0 || (tags.guaranteed && (queued || self.holder == Some(slot))) {
+            lag
         } else {
             0
         }

@@ -44,7 +44,7 @@ impl Leavers {
         weight: Weight,
         part: u32,
     ) {
-        self.list.retain(|leaver| leaver.until > now);
+        self.expire(now);
         if until <= now {
             return;
         }
@@ -63,6 +63,23 @@ impl Leavers {
         });
     }
 
+    /// Forgets those whose debt is paid.
+    pub(super) fn expire(&mut self, now: Virtual) {
+        self.list.retain(|leaver| leaver.until > now);
+    }
+
+    /// The parts that are still taken.
+    pub(super) fn parts(&self) -> u32 {
+        self.list
+            .iter()
+            .fold(0, |sum, leaver| sum.saturating_add(leaver.part))
+    }
+
+    /// When the next of them becomes free.
+    pub(super) fn first_end(&self) -> Option<Virtual> {
+        self.list.iter().map(|leaver| leaver.until).min()
+    }
+
     /// The earliest start tag of `vm`, which joins with `weight` and the guarantee `part`, when those who are here hold
     /// `taken` parts without it.
     pub(super) fn take_place(
@@ -73,7 +90,7 @@ impl Leavers {
         part: u32,
         taken: u32,
     ) -> Virtual {
-        self.list.retain(|leaver| leaver.until > now);
+        self.expire(now);
         let mut start = now;
         // Its own debt first: the same work, at the new share.
         if let Some(at) = self.list.iter().position(|leaver| leaver.vm == vm) {
@@ -81,13 +98,9 @@ impl Leavers {
             let debt = own.until.saturating_sub(now);
             start = now.saturating_add(own.weight.convert(debt, weight));
         }
-        let owed: u32 = self
-            .list
-            .iter()
-            .fold(0, |sum, leaver| sum.saturating_add(leaver.part));
         let mut missing = taken
             .saturating_add(part)
-            .saturating_add(owed)
+            .saturating_add(self.parts())
             .saturating_sub(Ppm::WHOLE.get());
         self.list.sort_unstable_by_key(|leaver| leaver.until);
         for leaver in &mut self.list {

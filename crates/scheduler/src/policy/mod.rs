@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The seam between the mechanism (who is here, what they hold, what they used) and a rule that says who is next.
 
+mod best_effort;
+mod fair;
+mod fixed;
 mod guaranteed;
 mod leavers;
+mod tags;
 mod virtual_time;
 
 use std::fmt;
@@ -10,7 +14,10 @@ use std::fmt;
 use crate::table::Slot;
 use crate::{Nanos, VmId, VmProfile};
 
-pub(crate) use guaranteed::Guaranteed;
+use best_effort::BestEffort;
+use fair::Fair;
+use fixed::Fixed;
+use guaranteed::Guaranteed;
 
 /// How VMs share an engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,6 +27,14 @@ pub enum Policy {
     /// rule, the bound and its proof open `policy/guaranteed.rs`.
     #[default]
     Guaranteed,
+    /// Each VM has its slot in every frame of a table, and nothing else: what others do changes neither when it may run nor
+    /// for how long, and a slot that its owner does not use stays idle. `policy/fixed.rs`.
+    Fixed,
+    /// The engine is divided by weight among the VMs that have work; nothing is kept for those who sleep.
+    /// `policy/fair.rs`.
+    Fair,
+    /// VMs with work take turns of a slice each. No share is promised, no debt is kept. `policy/best_effort.rs`.
+    BestEffort,
 }
 
 impl Policy {
@@ -27,7 +42,15 @@ impl Policy {
     pub(crate) fn discipline(self) -> Box<dyn Discipline> {
         match self {
             Self::Guaranteed => Box::new(Guaranteed::default()),
+            Self::Fixed => Box::new(Fixed::default()),
+            Self::Fair => Box::new(Fair::default()),
+            Self::BestEffort => Box::new(BestEffort::default()),
         }
+    }
+
+    /// Whether a VM without a guarantee would never run, so that it is refused.
+    pub(crate) fn requires_guarantee(self) -> bool {
+        self == Self::Fixed
     }
 }
 
@@ -62,4 +85,8 @@ pub(crate) trait Discipline: fmt::Debug + Send {
     fn outranked(&mut self) -> bool;
     /// GPU nanoseconds that a VM is owed (positive) or owes (negative).
     fn lag(&self, slot: Slot) -> i64;
+    /// When it has to be asked again though nothing happens: a time after the last one told; `None`: never.
+    fn wake_at(&self) -> Option<u64> {
+        None
+    }
 }

@@ -24,6 +24,11 @@ impl Weight {
         (share.get() > 0).then_some(Self(share.get()))
     }
 
+    /// The weight of several VMs together, which may be more than the whole; `None` for nobody.
+    pub(super) fn of_sum(parts: u32) -> Option<Self> {
+        (parts > 0).then_some(Self(parts))
+    }
+
     pub(super) const fn from_parts(parts: u32) -> Self {
         assert!(parts > 0, "a weight is a divisor");
         Self(parts)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! What a VM used too much it waits for, whatever it does in between.
 
-use rondo_scheduler::{Nanos, VmProfile};
+use rondo_scheduler::{Nanos, Policy, VmProfile};
 
 use crate::fluid::worst_lateness;
 use crate::random::Random;
@@ -9,15 +9,18 @@ use crate::setups::{Units, adversarial};
 use crate::world::{Guest, Load, MS, US, World, ppm, share};
 
 /// A quarter that declared 1 ms and ran 50, among three quarters that are always busy.
-fn liar(rest: Vec<(u64, u64)>) -> World {
+fn liar(policy: Policy, rest: Vec<(u64, u64)>) -> World {
     let mut list = vec![(10 * MS, 50 * MS)];
     list.extend(rest);
     let mut liar = Guest::new(0, 250_000, 50 * MS, Load::List(list));
     liar.profile.max_unit = Some(Nanos(MS));
     let mut guests = vec![liar];
     guests.extend((1..4).map(|id| Guest::new(id, 250_000, MS, Load::busy(MS))));
-    World::new(1, guests)
+    World::under(policy, 1, guests)
 }
+
+/// Where all VMs are active or in debt, what is owed is the same under both.
+const WITH_DEBTS: [Policy; 2] = [Policy::Guaranteed, Policy::Fair];
 
 /// When the liar ran again after its 50 ms, which it began at about 10 ms and which are a quarter of 200 ms.
 fn back_after(world: &World) -> u64 {
@@ -28,93 +31,103 @@ const DUE: std::ops::RangeInclusive<u64> = 205 * MS..=216 * MS;
 
 #[test]
 fn given_an_overrun_when_the_vm_stays_busy_then_it_waits_until_the_others_have_had_their_part() {
-    let mut world = liar(vec![(10 * MS, MS)]);
-    world.run_until(400 * MS);
-    assert!(DUE.contains(&back_after(&world)), "{}", back_after(&world));
+    for policy in WITH_DEBTS {
+        let mut world = liar(policy, vec![(10 * MS, MS)]);
+        world.run_until(400 * MS);
+        assert!(DUE.contains(&back_after(&world)), "{}", back_after(&world));
+    }
 }
 
 #[test]
 fn given_an_overrun_when_the_vm_sleeps_then_its_debt_is_neither_forgotten_nor_greater() {
-    for nap in [1, MS, 50 * MS, 100 * MS] {
-        let mut world = liar(vec![(70 * MS + nap, MS)]);
+    for policy in WITH_DEBTS {
+        for nap in [1, MS, 50 * MS, 100 * MS] {
+            let mut world = liar(policy, vec![(70 * MS + nap, MS)]);
+            world.run_until(400 * MS);
+            assert!(
+                DUE.contains(&back_after(&world)),
+                "nap {nap}: {}",
+                back_after(&world)
+            );
+        }
+        let mut world = liar(policy, vec![(300 * MS, MS)]);
         world.run_until(400 * MS);
-        assert!(
-            DUE.contains(&back_after(&world)),
-            "nap {nap}: {}",
-            back_after(&world)
-        );
+        assert!(back_after(&world) <= 303 * MS, "it is paid by then");
     }
-    let mut world = liar(vec![(300 * MS, MS)]);
-    world.run_until(400 * MS);
-    assert!(back_after(&world) <= 303 * MS, "it is paid by then");
 }
 
 #[test]
 fn given_an_overrun_when_the_profile_is_set_again_and_again_then_the_debt_stays() {
-    let mut world = liar(vec![(10 * MS, MS)]);
-    for at in 15..200 {
-        world.run_until(at * MS);
-        let mut profile = VmProfile {
-            max_unit: Some(Nanos(MS)),
-            ..share(250_000)
-        };
-        // Anything may change: the slice, a share to and fro.
-        profile.slice = Nanos(at % 7 * MS);
-        if at % 3 == 0 && at > 80 {
-            profile.guarantee = ppm(125_000);
+    for policy in WITH_DEBTS {
+        let mut world = liar(policy, vec![(10 * MS, MS)]);
+        for at in 15..200 {
+            world.run_until(at * MS);
+            let mut profile = VmProfile {
+                max_unit: Some(Nanos(MS)),
+                ..share(250_000)
+            };
+            // Anything may change: the slice, a share to and fro.
+            profile.slice = Nanos(at % 7 * MS);
+            if at % 3 == 0 && at > 80 {
+                profile.guarantee = ppm(125_000);
+                world.set_profile(0, profile);
+                profile.guarantee = ppm(250_000);
+            }
             world.set_profile(0, profile);
-            profile.guarantee = ppm(250_000);
         }
-        world.set_profile(0, profile);
+        world.run_until(400 * MS);
+        assert!(DUE.contains(&back_after(&world)), "{}", back_after(&world));
     }
-    world.run_until(400 * MS);
-    assert!(DUE.contains(&back_after(&world)), "{}", back_after(&world));
 }
 
 #[test]
 fn given_a_debt_when_the_share_changes_then_the_work_owed_is_the_same() {
-    let mut world = liar(Vec::new());
-    world.run_until(70 * MS);
-    let owed = world.lag(0);
-    assert!(owed < -30 * MS as i64, "{owed}");
-    for parts in [1, 77, 125_000, 249_999, 250_000] {
-        world.set_profile(0, share(parts));
+    for policy in WITH_DEBTS {
+        let mut world = liar(policy, Vec::new());
+        world.run_until(70 * MS);
+        let owed = world.lag(0);
+        assert!(owed < -30 * MS as i64, "{owed}");
+        for parts in [1, 77, 125_000, 249_999, 250_000] {
+            world.set_profile(0, share(parts));
+            assert!(
+                world.lag(0).abs_diff(owed) <= 10,
+                "{parts} ppm: {} instead of {owed}",
+                world.lag(0)
+            );
+        }
+        world.set_profile(0, share(0));
         assert!(
             world.lag(0).abs_diff(owed) <= 10,
-            "{parts} ppm: {} instead of {owed}",
+            "best effort: {}",
             world.lag(0)
         );
     }
-    world.set_profile(0, share(0));
-    assert!(
-        world.lag(0).abs_diff(owed) <= 10,
-        "best effort: {}",
-        world.lag(0)
-    );
 }
 
 #[test]
 fn given_an_overrun_when_the_vm_leaves_and_comes_back_then_it_still_owes() {
-    let mut world = liar(Vec::new());
-    world.run_until(70 * MS);
-    let owed = world.lag(0);
-    world.leave(0);
-    let mut again = Guest::new(0, 250_000, MS, Load::List(vec![(0, MS)]));
-    again.profile.max_unit = Some(Nanos(MS));
-    let index = world.join(again);
-    assert!(
-        world.lag(index).abs_diff(owed) <= 10,
-        "{} instead of {owed}",
-        world.lag(index)
-    );
-    world.run_until(400 * MS);
-    let back = world.clients[index].ran[0].0;
-    assert!(DUE.contains(&back), "{back}");
+    for policy in WITH_DEBTS {
+        let mut world = liar(policy, Vec::new());
+        world.run_until(70 * MS);
+        let owed = world.lag(0);
+        world.leave(0);
+        let mut again = Guest::new(0, 250_000, MS, Load::List(vec![(0, MS)]));
+        again.profile.max_unit = Some(Nanos(MS));
+        let index = world.join(again);
+        assert!(
+            world.lag(index).abs_diff(owed) <= 10,
+            "{} instead of {owed}",
+            world.lag(index)
+        );
+        world.run_until(400 * MS);
+        let back = world.clients[index].ran[0].0;
+        assert!(DUE.contains(&back), "{back}");
+    }
 }
 
 #[test]
 fn given_a_vm_that_left_in_debt_when_another_needs_its_place_then_that_starts_after_the_debt() {
-    let mut world = liar(Vec::new());
+    let mut world = liar(Policy::Guaranteed, Vec::new());
     world.run_until(70 * MS);
     world.leave(0);
     let index = world.join(Guest::new(77, 250_000, MS, Load::List(vec![(0, MS)])));

@@ -7,8 +7,12 @@
     clippy::cast_sign_loss
 )]
 
+mod best_effort;
 mod contract;
 mod debt;
+mod every_policy;
+mod fair;
+mod fixed;
 mod fluid;
 mod guarantee;
 mod order;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The same events give the same actions, whatever VMs are called and wherever the clock stands.
 
-use rondo_scheduler::VmId;
+use rondo_scheduler::{Policy, VmId};
 
 use crate::setups::{Units, adversarial};
-use crate::world::{Guest, MS, World};
+use crate::world::{Guest, MS, POLICIES, World};
 
 fn mixed(seed: u64) -> Vec<Guest> {
     let mut guests = adversarial(seed, Units::Announced);
@@ -17,6 +17,10 @@ fn mixed(seed: u64) -> Vec<Guest> {
     guests
 }
 
+fn set_ups() -> impl Iterator<Item = (u64, Policy)> {
+    (1..=8).flat_map(|seed| POLICIES.map(|policy| (seed, policy)))
+}
+
 fn hash_of(mut world: World) -> u64 {
     world.run_until(500 * MS);
     world.hash
@@ -25,44 +29,56 @@ fn hash_of(mut world: World) -> u64 {
 #[test]
 fn given_the_same_seed_then_the_same_actions() {
     let mut seen = std::collections::HashSet::new();
-    for seed in 1..=8 {
-        let hash = hash_of(World::new(seed, mixed(seed)));
-        assert_eq!(hash, hash_of(World::new(seed, mixed(seed))), "seed {seed}");
+    for (seed, policy) in set_ups() {
+        let hash = hash_of(World::under(policy, seed, mixed(seed)));
+        assert_eq!(
+            hash,
+            hash_of(World::under(policy, seed, mixed(seed))),
+            "{policy:?}, seed {seed}"
+        );
         assert!(
-            seen.insert(hash),
-            "seed {seed}: the hash tells worlds apart"
+            seen.insert((policy, hash)),
+            "{policy:?}, seed {seed}: the hash tells worlds apart"
         );
     }
 }
 
 #[test]
 fn given_other_names_for_the_vms_then_only_the_names_in_the_actions_change() {
-    for seed in 1..=8 {
-        let hash = hash_of(World::new(seed, mixed(seed)));
+    for (seed, policy) in set_ups() {
+        let hash = hash_of(World::under(policy, seed, mixed(seed)));
         let renamed = |name: fn(u32) -> u32| {
             let mut guests = mixed(seed);
             for guest in &mut guests {
                 guest.id = VmId(name(guest.id.0));
             }
-            hash_of(World::new(seed, guests))
+            hash_of(World::under(policy, seed, guests))
         };
         // The world hashes VMs by their index.
-        assert_eq!(hash, renamed(|id| u32::MAX - id), "seed {seed}: backwards");
+        assert_eq!(
+            hash,
+            renamed(|id| u32::MAX - id),
+            "{policy:?}, seed {seed}: backwards"
+        );
         assert_eq!(
             hash,
             renamed(|id| id.wrapping_mul(2_654_435_761)),
-            "seed {seed}: scattered"
+            "{policy:?}, seed {seed}: scattered"
         );
     }
 }
 
 #[test]
 fn given_a_clock_that_wraps_then_nothing_else_changes() {
-    for seed in 1..=8 {
-        let hash = hash_of(World::new(seed, mixed(seed)));
+    for (seed, policy) in set_ups() {
+        let hash = hash_of(World::under(policy, seed, mixed(seed)));
         for origin in [1, 1 << 63, u64::MAX - 100 * MS, u64::MAX] {
-            let world = World::starting_at(origin, seed, mixed(seed));
-            assert_eq!(hash, hash_of(world), "seed {seed}, clock from {origin}");
+            let world = World::starting_at(origin, policy, seed, mixed(seed));
+            assert_eq!(
+                hash,
+                hash_of(world),
+                "{policy:?}, seed {seed}, clock from {origin}"
+            );
         }
     }
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! Who gets how much: exact shares, nothing wasted, nothing above a limit.
 
-use rondo_scheduler::VmState;
+use rondo_scheduler::{Policy, VmState};
 
 use crate::random::Random;
 use crate::setups::{Units, adversarial};
-use crate::world::{ENGINE, Guest, Load, MS, US, World};
+use crate::world::{ENGINE, Guest, Load, MS, POLICIES, US, World};
+
+/// Those that promise a part of the engine to VMs that are all busy.
+const BY_SHARE: [Policy; 2] = [Policy::Guaranteed, Policy::Fair];
 
 /// The greatest difference, over windows that begin and end with a unit, between what a VM that is always busy got and its
 /// part of the time.
@@ -40,14 +43,16 @@ fn given_two_vms_that_are_always_busy_then_every_window_is_shared_exactly_to_wit
         for slice in [0, MS, 2 * MS, 5 * MS] {
             let unit = 100 * US;
             let busy = |id, parts| Guest::new(id, parts, unit, Load::busy(unit)).slice(slice);
-            let mut world = World::new(1, vec![busy(1, one), busy(2, other)]);
-            world.run_until(1_000 * MS);
-            for index in 0..2 {
-                let error = worst_error(&world, index, 0);
-                assert!(
-                    error <= slice.max(unit) + 10,
-                    "{one}:{other}, slice {slice}: VM {index} is off by {error} ns"
-                );
+            for policy in BY_SHARE {
+                let mut world = World::under(policy, 1, vec![busy(1, one), busy(2, other)]);
+                world.run_until(1_000 * MS);
+                for index in 0..2 {
+                    let error = worst_error(&world, index, 0);
+                    assert!(
+                        error <= slice.max(unit) + 10,
+                        "{policy:?}, {one}:{other}, slice {slice}: VM {index} is off by {error} ns"
+                    );
+                }
             }
         }
     }
@@ -104,15 +109,16 @@ fn given_always_busy_vms_when_a_minute_has_passed_then_their_shares_are_off_by_l
     }
 }
 
-#[test]
-fn given_any_load_then_no_vm_is_ahead_or_behind_by_more_than_the_header_says() {
+/// Compares the lag of every VM with the bounds `(behind, ahead)` that a policy states for a VM with `parts` of the engine
+/// and requests of up to `request` ns, at the times from 1 to 300 ms.
+fn check_lag(policy: Policy, bounds: impl Fn(&World, u64, u64) -> (u64, u64)) {
     for seed in 1..=32 {
         let mut random = Random::new(seed ^ 0x1a6);
         let guests: Vec<Guest> = adversarial(seed, Units::Whole)
             .into_iter()
             .map(|guest| guest.slice(random.within(0, 3) * 5 * MS))
             .collect();
-        let mut world = World::new(seed, guests);
+        let mut world = World::under(policy, seed, guests);
         for tick in 1..300 {
             world.run_until(tick * MS);
             for index in 0..world.clients.len() {
@@ -120,15 +126,14 @@ fn given_any_load_then_no_vm_is_ahead_or_behind_by_more_than_the_header_says() {
                 let request = profile.slice.0.max(world.clients[index].guest.unit);
                 let parts = u64::from(profile.guarantee.get());
                 let lag = world.lag(index);
-                let behind = request + world.longest_unit() / 1_000_000 * parts + parts;
-                let ahead = request - (u128::from(request) * u128::from(parts) / 1_000_000) as u64;
+                let (behind, ahead) = bounds(&world, request, parts);
                 assert!(
                     lag <= behind as i64 + 2,
-                    "seed {seed}, {tick} ms: VM {index} is {lag} ns behind"
+                    "{policy:?}, seed {seed}, {tick} ms: VM {index} is {lag} ns behind"
                 );
                 assert!(
                     -lag <= ahead as i64 + 2,
-                    "seed {seed}, {tick} ms: VM {index} is {} ns ahead",
+                    "{policy:?}, seed {seed}, {tick} ms: VM {index} is {} ns ahead",
                     -lag
                 );
             }
@@ -137,13 +142,30 @@ fn given_any_load_then_no_vm_is_ahead_or_behind_by_more_than_the_header_says() {
 }
 
 #[test]
+fn given_any_load_then_no_vm_is_ahead_or_behind_by_more_than_the_header_says() {
+    let part = |length: u64, parts| (u128::from(length) * u128::from(parts) / 1_000_000) as u64;
+    check_lag(Policy::Guaranteed, |world, request, parts| {
+        let behind = request + world.longest_unit() / 1_000_000 * parts + parts;
+        (behind, request - part(request, parts))
+    });
+    check_lag(Policy::Fair, |world, request, _| {
+        (request + world.longest_unit(), request)
+    });
+}
+
+#[test]
 fn given_one_busy_vm_of_four_then_it_gets_the_whole_engine() {
-    let mut guests = vec![Guest::new(0, 250_000, MS, Load::busy(MS))];
-    guests.extend((1..4).map(|id| Guest::new(id, 250_000, MS, Load::List(Vec::new()))));
-    let mut world = World::new(1, guests);
-    world.run_until(1_000 * MS);
-    assert_eq!(world.scheduler.busy(ENGINE).unwrap().0, 1_000 * MS);
-    assert_eq!(world.clients[0].work_in(0, 1_000 * MS), 1_000 * MS);
+    for policy in POLICIES
+        .into_iter()
+        .filter(|&policy| policy != Policy::Fixed)
+    {
+        let mut guests = vec![Guest::new(0, 250_000, MS, Load::busy(MS))];
+        guests.extend((1..4).map(|id| Guest::new(id, 250_000, MS, Load::List(Vec::new()))));
+        let mut world = World::under(policy, 1, guests);
+        world.run_until(1_000 * MS);
+        assert_eq!(world.scheduler.busy(ENGINE).unwrap().0, 1_000 * MS);
+        assert_eq!(world.clients[0].work_in(0, 1_000 * MS), 1_000 * MS);
+    }
 }
 
 #[test]
@@ -227,7 +249,7 @@ fn given_only_best_effort_vms_then_they_share_the_engine_equally() {
 
 #[test]
 fn given_a_limit_then_no_window_exceeds_it_by_more_than_one_stretch() {
-    for seed in 1..=60 {
+    for (seed, policy) in (1..=60).map(|seed| (seed, POLICIES[seed as usize % 4])) {
         let mut random = Random::new(seed);
         let unit = random.within(50 * US, 5 * MS);
         let slice = random.within(0, 10) * MS;
@@ -250,11 +272,13 @@ fn given_a_limit_then_no_window_exceeds_it_by_more_than_one_stretch() {
                 },
             ));
         }
-        let mut world = World::new(seed, guests);
+        let mut world = World::under(policy, seed, guests);
         world.run_until(500 * MS);
         let client = &world.clients[0];
-        let stretch = u128::from(slice.max(unit));
-        assert!(client.ran.len() > 5, "seed {seed}");
+        // A slot of the table is a stretch too: 5 % of 16 ms.
+        let slot = if policy == Policy::Fixed { 800 * US } else { 0 };
+        let stretch = u128::from(slice.max(unit).max(slot));
+        assert!(client.ran.len() > 5, "{policy:?}, seed {seed}");
         for (n, &(start, _)) in client.ran.iter().enumerate() {
             let mut work = 0;
             for &(begin, end) in &client.ran[n..] {
@@ -262,7 +286,7 @@ fn given_a_limit_then_no_window_exceeds_it_by_more_than_one_stretch() {
                 let allowed = u128::from(end - start) * u128::from(limit) / 1_000_000 + stretch;
                 assert!(
                     work <= allowed + 1,
-                    "seed {seed}: {work} ns from {start} to {end}, allowed {allowed}"
+                    "{policy:?}, seed {seed}: {work} ns from {start} to {end}, allowed {allowed}"
                 );
             }
         }
@@ -305,12 +329,17 @@ fn given_units_of_a_few_nanoseconds_and_shares_that_do_not_divide_then_not_one_u
 #[test]
 fn given_a_best_effort_vm_that_had_the_engine_for_a_second_when_another_wakes_then_they_share_from_then_on()
  {
-    let early = Guest::new(0, 0, MS, Load::busy(MS));
-    let late = Guest::new(1, 0, MS, Load::List(vec![(1_000 * MS, 1_000 * MS)]));
-    let mut world = World::new(1, vec![early, late]);
-    world.run_until(1_200 * MS);
-    let work = world.clients[1].work_in(1_000 * MS, 1_200 * MS);
-    assert!(work.abs_diff(100 * MS) <= 3 * MS, "{work}");
+    for policy in POLICIES
+        .into_iter()
+        .filter(|&policy| policy != Policy::Fixed)
+    {
+        let early = Guest::new(0, 0, MS, Load::busy(MS));
+        let late = Guest::new(1, 0, MS, Load::List(vec![(1_000 * MS, 1_000 * MS)]));
+        let mut world = World::under(policy, 1, vec![early, late]);
+        world.run_until(1_200 * MS);
+        let work = world.clients[1].work_in(1_000 * MS, 1_200 * MS);
+        assert!(work.abs_diff(100 * MS) <= 3 * MS, "{work}");
+    }
 }
 
 #[test]

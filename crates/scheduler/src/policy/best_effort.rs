@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! `best-effort`: VMs with work take turns.
+//!
+//! # Promise
+//! - *Turns.* Between two turns of a VM that has work, each other VM has at most one.
+//! - *No waste.* The engine is never idle while a VM has work (and is under its limit).
+//! - No share is promised: guarantees do not count, who runs longer units gets more, and what was used is charged for the
+//!   statistics only. A VM owes nothing and is owed nothing.
+//!
+//! # Formula
+//! One queue. A VM that wakes, or whose turn ends with work left, goes to its end; the engine goes to its front. A turn
+//! ends when another unit might make it longer than the VM's slice (`used + e > slice`, `e` being the longest unit
+//! expected of it); it is one unit at least. Nobody is asked to end a unit early.
+//!
+//! # Bound
+//! A VM with work waits at most the sum, over the other VMs, of the longer of slice and unit: `sum(max(slice, L))`, as long
+//! as units are no longer than declared or learned.
+//!
+//! # Why it holds
+//! Whoever comes, or comes back, goes behind the VM. So of each other VM at most one turn lies before it: that which runs, or
+//! the one for which it waits. A turn beyond its first unit is never begun unless it fits into the slice.
+//!
+//! # Tests
+//! In `tests/scheduler/`: `best_effort.rs` (turns, the bound, what is not promised), `every_policy.rs` (books, no waste,
+//! limits, joining and leaving, determinism, names, the end of the clock). And `tests/steady_state.rs`: no allocation.
+
+use super::Discipline;
+use crate::estimate::Estimate;
+use crate::heap::Heap;
+use crate::table::Slot;
+use crate::{Nanos, VmId, VmProfile};
+
+/// One VM's turn.
+#[derive(Clone, Debug)]
+struct Turn {
+    slice: u64,
+    estimate: Estimate,
+    /// Nanoseconds of the turn that have run.
+    used: u64,
+}
+
+/// The state of the policy on one engine.
+#[derive(Debug, Default)]
+pub(super) struct BestEffort {
+    vms: Vec<Option<Turn>>,
+    /// All tags are alike: the heap is a queue from which any VM can be taken out.
+    queue: Heap,
+    /// Counts what is queued.
+    turn: u64,
+}
+
+impl BestEffort {
+    fn turn_mut(&mut self, slot: Slot) -> Option<&mut Turn> {
+        self.vms.get_mut(slot.index())?.as_mut()
+    }
+
+    fn enqueue(&mut self, slot: Slot) {
+        if let Some(turn) = self.turn_mut(slot) {
+            turn.used = 0;
+        }
+        self.turn = self.turn.wrapping_add(1);
+        self.queue.insert(0, self.turn, slot);
+    }
+}
+
+impl Discipline for BestEffort {
+    fn advance(&mut self, _now: u64) {}
+
+    fn join(&mut self, slot: Slot, _vm: VmId, profile: &VmProfile) {
+        if self.vms.len() <= slot.index() {
+            self.vms.resize(slot.index() + 1, None);
+            self.queue.reserve(slot.index() + 1);
+        }
+        self.vms[slot.index()] = Some(Turn {
+            slice: profile.slice.0,
+            estimate: Estimate::new(profile),
+            used: 0,
+        });
+    }
+
+    fn leave(&mut self, slot: Slot) {
+        self.sleep(slot);
+        if let Some(turn) = self.vms.get_mut(slot.index()) {
+            *turn = None;
+        }
+    }
+
+    fn set_profile(&mut self, slot: Slot, profile: &VmProfile) {
+        if let Some(turn) = self.turn_mut(slot) {
+            turn.slice = profile.slice.0;
+            turn.estimate.set_profile(profile);
+        }
+    }
+
+    fn set_unit_bound(&mut self, slot: Slot, at_most: Option<Nanos>) {
+        if let Some(turn) = self.turn_mut(slot) {
+            turn.estimate.set_bound(at_most);
+        }
+    }
+
+    fn wake(&mut self, slot: Slot, _resumed: bool) {
+        self.enqueue(slot);
+    }
+
+    fn sleep(&mut self, slot: Slot) {
+        self.queue.remove(slot);
+    }
+
+    fn charge(&mut self, slot: Slot, ran: Nanos) {
+        if let Some(turn) = self.turn_mut(slot) {
+            turn.estimate.record(ran.0);
+            // A unit of length zero counts: an endless row of them must not be one turn.
+            turn.used = turn.used.saturating_add(ran.0.max(1));
+        }
+    }
+
+    fn keeps(&mut self, slot: Slot) -> bool {
+        self.turn_mut(slot)
+            .is_some_and(|turn| turn.used.saturating_add(turn.estimate.longest()) <= turn.slice)
+    }
+
+    fn put_back(&mut self, slot: Slot) {
+        self.enqueue(slot);
+    }
+
+    fn pick(&mut self) -> Option<Slot> {
+        self.queue.pop()
+    }
+
+    fn outranked(&mut self) -> bool {
+        false
+    }
+
+    fn lag(&self, _slot: Slot) -> i64 {
+        0
+    }
+}

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! `fair`: the engine is divided by weight among the VMs that have work.
+//!
+//! # Promise
+//! - *Share.* While a set of VMs is busy, each gets its weight's part of the engine, to within a request and one unit of
+//!   somebody else (the bound below). The weight is the guarantee; a VM without one counts as 1 %.
+//! - *No waste.* The engine is never idle while a VM has work (and is under its limit).
+//! - *Every nanosecond is paid.* What a unit really took is charged. A VM that overran waits until the others have had their
+//!   part, and a sleep, a new profile, or leaving and coming back do not change what it owes.
+//! - Nothing is kept for a VM that sleeps: one that wants its part in bursts gets less than with `guaranteed`.
+//!
+//! # Formula
+//! WF2Q+ on the clock of the *active* VMs; rulers, requests and tags are those of `guaranteed.rs`.
+//! - Virtual time `V` advances by `1/W` for each nanosecond that the engine works. `W` is the sum of the weights of the
+//!   active: of those with work, and of those who sleep or have left *in debt*, until `V` has reached their tag (their
+//!   zero-lag time, as with the deferred dequeue of Linux's EEVDF). Otherwise a sleeper's debt would melt on a clock
+//!   that runs faster because it sleeps.
+//! - On wake `S = max(V, reached)`: debt stays, credit does not.
+//! - The engine goes to the smallest `F = S + r/w` among those with `S <= V`; equal ones in turn. It is looked at again
+//!   after each unit, and a VM that wakes with a smaller `F` asks for the unit that runs to be cut short.
+//! - If everyone with work is ahead, `V` jumps to the smallest `S`. While nobody has work, `V` advances by one for each
+//!   nanosecond, as if all of the engine were active.
+//!
+//! # Bound
+//! With `r = max(slice, e)` and `L` the longest unit of any VM: a VM with work is at most `r + L w/W` behind its part and at
+//! most `r` ahead of it; at the end of a request it is at most `L w/W`, that is less than `L`, behind. Two VMs that are
+//! busy in a window differ by no more than both of these bounds, in work per weight, however long the window is.
+//!
+//! # Why it holds
+//! 1. *Ahead:* a request starts with `S <= V` and takes at most `r`, and `V` never goes back.
+//! 2. *Behind:* as in `guaranteed.rs`, step 2, with `W` in the place of 1. Look at a request with finish tag `F` and at
+//!    the last moment `t0` before its end at which nobody due had a finish tag up to `F`. What runs from then on, after at
+//!    most one unit, lies on the rulers between `V(t0)` and `F`. A VM has at most `w` for each unit of length there, and only where
+//!    it was counted in `W`: while it has work, or owes. So all of it is no more than the engine does while `V` moves from
+//!    `V(t0)` to `F`, but for that one unit: done when `V <= F + L/W`.
+//! 3. *Edges.* `V` is moved by the time that a unit has run so far, and put right by what it took; the remainder of its
+//!    divisions is carried while `W` stays. Where `W` changes it is dropped: `V` is late by less than a virtual
+//!    nanosecond, which makes nobody due too early, and which the next jump makes up for.
+//!
+//! # Tests
+//! In `tests/scheduler/`: `fair.rs` (shares, lag, debts of sleepers and leavers, weights), `every_policy.rs` (books, no
+//! waste, limits, joining and leaving, determinism, names, the end of the clock). And `tests/steady_state.rs`: no
+//! allocation.
+
+use super::Discipline;
+use super::leavers::Leavers;
+use super::tags::{Tags, weight_of};
+use super::virtual_time::{Virtual, Weight};
+use crate::heap::Heap;
+use crate::table::Slot;
+use crate::{Nanos, VmId, VmProfile};
+
+/// The state of the policy on one engine.
+#[derive(Debug)]
+pub(super) struct Fair {
+    vms: Vec<Option<Tags>>,
+    /// Queued and due (`start <= now`), by finish tag.
+    due: Heap,
+    /// Queued and ahead (`start > now`), by start tag.
+    ahead: Heap,
+    /// Asleep in debt, by start tag.
+    paying: Heap,
+    /// Gone in debt.
+    leavers: Leavers,
+    /// Sum of the weights of those with work and those asleep in debt.
+    active: u32,
+    holder: Option<Slot>,
+    now: Virtual,
+    /// Remainder of the divisions that led to `now`.
+    carried: u32,
+    /// The sum of weights by which it was divided.
+    divisor: u32,
+    clock: u64,
+    /// By how much of the unit that runs `now` has been moved.
+    counted: u64,
+    /// By how much more than units took in the end.
+    surplus: u64,
+    /// Counts what is queued: equal claims are served in turn.
+    turn: u64,
+}
+
+impl Default for Fair {
+    fn default() -> Self {
+        Self {
+            vms: Vec::new(),
+            due: Heap::default(),
+            ahead: Heap::default(),
+            paying: Heap::default(),
+            leavers: Leavers::new(),
+            active: 0,
+            holder: None,
+            now: 0,
+            carried: 0,
+            divisor: 0,
+            clock: 0,
+            counted: 0,
+            surplus: 0,
+            turn: 0,
+        }
+    }
+}
+
+impl Fair {
+    fn tags(&self, slot: Slot) -> Option<&Tags> {
+        self.vms.get(slot.index())?.as_ref()
+    }
+
+    fn tags_mut(&mut self, slot: Slot) -> Option<&mut Tags> {
+        self.vms.get_mut(slot.index())?.as_mut()
+    }
+
+    fn parts(&self, slot: Slot) -> u32 {
+        self.tags(slot).map_or(0, |tags| tags.weight.parts())
+    }
+
+    fn has_work(&self, slot: Slot) -> bool {
+        self.holder == Some(slot) || self.due.contains(slot) || self.ahead.contains(slot)
+    }
+
+    /// Queues a VM behind all others with an equal claim.
+    fn enqueue(&mut self, slot: Slot) {
+        self.turn = self.turn.wrapping_add(1);
+        let turn = self.turn;
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.turn = turn;
+        }
+        self.place(slot);
+    }
+
+    /// Puts a VM into the queue where it belongs, in the turn it has.
+    fn place(&mut self, slot: Slot) {
+        let Some(tags) = self.tags(slot) else { return };
+        let (start, finish, turn) = (tags.start, tags.finish, tags.turn);
+        if start <= self.now {
+            self.due.insert(finish, turn, slot);
+        } else {
+            self.ahead.insert(start, turn, slot);
+        }
+    }
+
+    /// Whether it was queued.
+    fn dequeue(&mut self, slot: Slot) -> bool {
+        self.due.remove(slot) || self.ahead.remove(slot)
+    }
+
+    fn let_due(&mut self) {
+        while let Some((start, slot)) = self.ahead.first()
+            && start <= self.now
+        {
+            self.ahead.pop();
+            self.place(slot);
+        }
+    }
+
+    /// Begins to count a VM that sleeps in debt until it is paid.
+    fn let_pay(&mut self, slot: Slot) {
+        if let Some(tags) = self.tags(slot)
+            && tags.start > self.now
+        {
+            let (start, turn, parts) = (tags.start, tags.turn, tags.weight.parts());
+            self.paying.insert(start, turn, slot);
+            self.active = self.active.saturating_add(parts);
+        }
+    }
+
+    /// Stops counting it; whether it was.
+    fn end_paying(&mut self, slot: Slot) -> bool {
+        let paid = self.paying.remove(slot);
+        if paid {
+            self.active = self.active.saturating_sub(self.parts(slot));
+        }
+        paid
+    }
+
+    /// Moves virtual time to `to`, and lets go those whose debts end by then.
+    fn go(&mut self, to: Virtual) {
+        self.now = self.now.max(to);
+        while let Some((end, slot)) = self.paying.first()
+            && end <= self.now
+        {
+            self.end_paying(slot);
+        }
+        self.leavers.expire(self.now);
+    }
+
+    /// The engine works for `work` ns. Each turn of the loop ends it, or somebody's debt.
+    fn serve(&mut self, work: u64) {
+        let over = work.min(self.surplus);
+        self.surplus -= over;
+        let mut left = work - over;
+        while left > 0 {
+            let parts = self.active.saturating_add(self.leavers.parts());
+            let Some(weight) = Weight::of_sum(parts) else {
+                return self.go(self.now.saturating_add(u128::from(left)));
+            };
+            if self.divisor != parts {
+                self.divisor = parts;
+                self.carried = 0;
+            }
+            let (length, carried) = weight.stretch(left, self.carried);
+            let to = self.now.saturating_add(length);
+            let paying = self.paying.first().map(|(end, _)| end);
+            match paying.into_iter().chain(self.leavers.first_end()).min() {
+                Some(end) if end <= to => {
+                    left -= weight.work_in(end.saturating_sub(self.now)).min(left);
+                    self.carried = 0;
+                    self.go(end);
+                }
+                _ => {
+                    self.carried = carried;
+                    return self.go(to);
+                }
+            }
+        }
+    }
+
+    fn hold(&mut self, slot: Slot) -> Option<Slot> {
+        self.holder = Some(slot);
+        self.counted = 0;
+        Some(slot)
+    }
+}
+
+impl Discipline for Fair {
+    fn advance(&mut self, now: u64) {
+        let passed = now.saturating_sub(self.clock);
+        self.clock = now;
+        if self.holder.is_some() {
+            self.counted = self.counted.saturating_add(passed);
+            self.serve(passed);
+        } else if passed > 0 {
+            self.go(self.now.saturating_add(u128::from(passed)));
+        }
+    }
+
+    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile) {
+        if self.vms.len() <= slot.index() {
+            self.vms.resize(slot.index() + 1, None);
+            for heap in [&mut self.due, &mut self.ahead, &mut self.paying] {
+                heap.reserve(slot.index() + 1);
+            }
+        }
+        // Nobody's place is reserved here, so it asks for none: what it gets is its own debt.
+        let start = self
+            .leavers
+            .take_place(self.now, vm, weight_of(profile), 0, 0);
+        self.vms[slot.index()] = Some(Tags::new(vm, profile, start));
+        self.let_pay(slot);
+    }
+
+    fn leave(&mut self, slot: Slot) {
+        self.sleep(slot);
+        self.end_paying(slot);
+        if let Some(tags) = self.vms.get_mut(slot.index()).and_then(Option::take) {
+            let parts = tags.weight.parts();
+            self.leavers
+                .add(self.now, tags.vm, tags.start, tags.weight, parts);
+        }
+    }
+
+    fn set_profile(&mut self, slot: Slot, profile: &VmProfile) {
+        let queued = self.dequeue(slot);
+        let paying = self.end_paying(slot);
+        let (now, old) = (self.now, self.parts(slot));
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.set_profile(now, profile, true);
+        }
+        if queued {
+            self.place(slot);
+        }
+        if paying {
+            self.let_pay(slot);
+        } else if self.has_work(slot) {
+            let others = self.active.saturating_sub(old);
+            self.active = others.saturating_add(self.parts(slot));
+        }
+    }
+
+    fn set_unit_bound(&mut self, slot: Slot, at_most: Option<Nanos>) {
+        let queued = self.dequeue(slot);
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.estimate.set_bound(at_most);
+            if queued {
+                tags.begin_request(tags.used.saturating_add(tags.estimate.longest()));
+            }
+        }
+        if queued {
+            self.place(slot);
+        }
+    }
+
+    fn wake(&mut self, slot: Slot, resumed: bool) {
+        self.end_paying(slot);
+        let now = self.now;
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.wake(now, resumed);
+            self.active = self.active.saturating_add(self.parts(slot));
+            self.enqueue(slot);
+        }
+    }
+
+    fn sleep(&mut self, slot: Slot) {
+        if !self.has_work(slot) {
+            return;
+        }
+        self.dequeue(slot);
+        if self.holder == Some(slot) {
+            self.holder = None;
+        }
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.end_request();
+        }
+        self.active = self.active.saturating_sub(self.parts(slot));
+        self.let_pay(slot);
+    }
+
+    fn charge(&mut self, slot: Slot, ran: Nanos) {
+        let more = ran.0.saturating_sub(self.counted);
+        self.serve(more);
+        let less = self.counted.saturating_sub(ran.0);
+        self.surplus = self.surplus.saturating_add(less);
+        self.counted = 0;
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.charge(ran.0);
+        }
+    }
+
+    fn keeps(&mut self, slot: Slot) -> bool {
+        self.tags(slot).is_some_and(|tags| !tags.exhausted()) && !self.outranked()
+    }
+
+    fn put_back(&mut self, slot: Slot) {
+        if self.holder == Some(slot) {
+            self.holder = None;
+        }
+        if let Some(tags) = self.tags_mut(slot) {
+            tags.renew();
+        }
+        self.enqueue(slot);
+    }
+
+    fn pick(&mut self) -> Option<Slot> {
+        self.let_due();
+        if self.due.first().is_none() {
+            let (start, _) = self.ahead.first()?;
+            self.carried = 0;
+            self.go(start);
+            self.let_due();
+        }
+        let slot = self.due.pop()?;
+        self.hold(slot)
+    }
+
+    fn outranked(&mut self) -> bool {
+        self.let_due();
+        let Some((finish, _)) = self.due.first() else {
+            return false;
+        };
+        self.holder
+            .and_then(|holder| self.tags(holder))
+            .is_none_or(|tags| finish < tags.finish)
+    }
+
+    fn lag(&self, slot: Slot) -> i64 {
+        let lag = self.tags(slot).map_or(0, |tags| tags.lag(self.now));
+        if lag < 0 || self.has_work(slot) {
+            lag
+        } else {
+            0
+        }
+    }
+}

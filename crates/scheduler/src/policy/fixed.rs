@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! `fixed`: each VM has its slot in every frame of a table, and nothing else.
+//!
+//! # Promise
+//! - *The same whatever others do.* While units fit their slots, the instants at which a VM may run depend on the table
+//!   alone: its units start and end at the same nanosecond whether its neighbours work, sleep or are not there.
+//! - *Exactly the slot.* A VM never gets more than its slot; a slot that its owner does not use stays idle.
+//! - *Every overrun is paid by its owner.* A unit that runs past its slot makes the table late, and no neighbour's slot
+//!   shorter; the owner's next slots are left out until the table is on time again.
+//! - A VM without a guarantee would never run, and is refused. Slices do not count. A limit is kept as with any policy, but
+//!   never reached: it is not below the guarantee.
+//!
+//! # Formula
+//! - A *frame* is 16 ms of *table time*, one picture at about 60 Hz: 16 ns for each millionth of the engine, so slots are
+//!   whole nanoseconds and a full table has no gap. A VM's slot is `16 ns * guarantee in ppm`, in one piece.
+//! - A VM that joins gets the first gap that is long enough, and keeps that place. Only if there is room but no such gap, the
+//!   table is packed: the slots move together in their order, from the next decision on.
+//! - In its slot a VM may start a unit if that fits into what is left (`e`, the longest unit expected), or if it would
+//!   not fit into a whole slot either: then it could never run otherwise, and it overruns and pays.
+//! - Table time goes with real time, but stands still while a unit runs past its slot by `x`: `x` is its VM's debt. When table
+//!   time comes to the slot of a VM in debt, it jumps over as much of the slot as the debt is, which is paid by that.
+//!
+//! # Bound
+//! A slot begins at most one unit late for each VM whose units do not fit (`x < L`), and is never shortened. From
+//! one frame to any later one, a VM that is always busy, in units that fill its slot, gets its guarantee of the table's time; real time
+//! differs from that by the debts alone. A request that fits the rest of its VM's slot is never interrupted.
+//!
+//! # Why it holds
+//! 1. Slots do not overlap, as admission keeps the sum of the guarantees within the engine. A unit that fits ends within its
+//!    slot, so each slot finds the engine free, and nothing but table time says when it begins.
+//! 2. Without debts table time is real time. An overrun stops it for `x`; the debt `x` makes it jump by `x` in all, over slots
+//!    of the debtor alone. So the others' slots are late by the debts that are outstanding, and exact again when they are paid.
+//! 3. A VM in debt starts nothing before it has paid, so it has one overrun outstanding, less than its longest unit.
+//! 4. What a VM owed when it left is kept by name, and shrinks as if it had stayed: [`super::leavers`].
+//!
+//! # Tests
+//! In `tests/scheduler/`: `fixed.rs` (the table, byte-equal traces, overruns, gaps, refusals), `every_policy.rs` (books,
+//! limits, joining and leaving, determinism, names, the end of the clock). And `tests/steady_state.rs`: no allocation.
+
+use super::Discipline;
+use super::leavers::Leavers;
+use super::tags::weight_of;
+use super::virtual_time::Weight;
+use crate::estimate::Estimate;
+use crate::heap::Heap;
+use crate::table::Slot;
+use crate::{Nanos, Ppm, VmId, VmProfile};
+
+/// Nanoseconds of a frame for each millionth of the engine.
+const PER_PART: u64 = 16;
+/// The length of a frame: 16 ms.
+const FRAME: u64 = PER_PART * Ppm::WHOLE.get() as u64;
+
+/// One VM's slot.
+#[derive(Clone, Debug)]
+struct Place {
+    vm: VmId,
+    weight: Weight,
+    estimate: Estimate,
+    /// Where in the frame it begins.
+    start: u64,
+    length: u64,
+    /// How much of its coming slots is left out.
+    debt: u64,
+}
+
+impl Place {
+    fn end(&self) -> u64 {
+        self.start.saturating_add(self.length)
+    }
+
+    /// Table time at which the slot begins next, after `time`.
+    fn opening(&self, time: u64) -> u64 {
+        let this = (time - time % FRAME).saturating_add(self.start);
+        if this > time {
+            this
+        } else {
+            this.saturating_add(FRAME)
+        }
+    }
+
+    /// Table time at which the slot ends, if `time` is in it. The whole table is a slot without an end.
+    fn closing(&self, time: u64) -> Option<u64> {
+        let within = time % FRAME;
+        if self.length == FRAME {
+            Some(u64::MAX)
+        } else if self.start <= within && within < self.end() {
+            Some((time - within).saturating_add(self.end()))
+        } else {
+            None
+        }
+    }
+
+    /// The end of the slot, if the VM may start a unit at `time`.
+    fn open_until(&self, time: u64) -> Option<u64> {
+        let unit = self.estimate.longest();
+        self.closing(time)
+            .filter(|end| self.debt == 0 && (unit <= end - time || unit > self.length))
+    }
+}
+
+/// The VM that has the engine.
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    slot: Slot,
+    /// Table time at which its slot ends.
+    until: u64,
+    /// For how long its unit has run past that.
+    over: u64,
+}
+
+/// The state of the policy on one engine.
+#[derive(Debug)]
+pub(super) struct Fixed {
+    vms: Vec<Option<Place>>,
+    /// Who is in the table, in order.
+    order: Vec<Slot>,
+    /// Who owes.
+    owing: Vec<Slot>,
+    /// Queued, by the table time at which they may run next.
+    waiting: Heap,
+    leavers: Leavers,
+    holder: Option<Holder>,
+    /// Table time.
+    time: u64,
+    clock: u64,
+    turn: u64,
+}
+
+impl Default for Fixed {
+    fn default() -> Self {
+        Self {
+            vms: Vec::new(),
+            order: Vec::new(),
+            owing: Vec::new(),
+            waiting: Heap::default(),
+            leavers: Leavers::new(),
+            holder: None,
+            time: 0,
+            clock: 0,
+            turn: 0,
+        }
+    }
+}
+
+impl Fixed {
+    fn place(&self, slot: Slot) -> Option<&Place> {
+        self.vms.get(slot.index())?.as_ref()
+    }
+
+    fn place_mut(&mut self, slot: Slot) -> Option<&mut Place> {
+        self.vms.get_mut(slot.index())?.as_mut()
+    }
+
+    fn enqueue(&mut self, slot: Slot) {
+        let Some(place) = self.place(slot) else {
+            return;
+        };
+        let at = match place.open_until(self.time) {
+            Some(_) => self.time,
+            None => place.opening(self.time),
+        };
+        self.turn = self.turn.wrapping_add(1);
+        self.waiting.insert(u128::from(at), self.turn, slot);
+    }
+
+    /// Looks again at when a queued VM may run.
+    fn requeue(&mut self, slot: Slot) {
+        if self.waiting.remove(slot) {
+            self.enqueue(slot);
+        }
+    }
+
+    /// Gives a VM that is not in the table a slot of `length`.
+    fn lay(&mut self, slot: Slot, length: u64) {
+        let mut free = 0;
+        let mut at = self.order.len();
+        for (n, &other) in self.order.iter().enumerate() {
+            let Some(place) = self.place(other) else {
+                continue;
+            };
+            if place.start - free >= length {
+                at = n;
+                break;
+            }
+            free = place.end();
+        }
+        let fits = at < self.order.len() || FRAME.saturating_sub(free) >= length;
+        if !fits {
+            free = self.pack();
+        }
+        self.order.insert(at, slot);
+        if let Some(place) = self.place_mut(slot) {
+            place.start = free;
+            place.length = length;
+        }
+        if !fits {
+            for n in 0..self.order.len() {
+                self.requeue(self.order[n]);
+            }
+        }
+    }
+
+    /// Moves all slots together; where the last one ends.
+    fn pack(&mut self) -> u64 {
+        let mut free = 0;
+        for n in 0..self.order.len() {
+            if let Some(place) = self.place_mut(self.order[n]) {
+                place.start = free;
+                free = place.end();
+            }
+        }
+        free
+    }
+
+    fn take_out(&mut self, slot: Slot) {
+        self.order.retain(|&other| other != slot);
+    }
+
+    fn owe(&mut self, slot: Slot, debt: u64) {
+        if debt == 0 {
+            return;
+        }
+        if let Some(place) = self.place_mut(slot) {
+            place.debt = place.debt.saturating_add(debt);
+        }
+        if !self.owing.contains(&slot) {
+            self.owing.push(slot);
+        }
+    }
+
+    /// Jumps over what is owed of the slots that begin now.
+    fn settle(&mut self) {
+        let mut n = 0;
+        while let Some(&slot) = self.owing.get(n) {
+            let within = self.time % FRAME;
+            match self.place_mut(slot) {
+                Some(place) if place.debt > 0 && place.start == within => {
+                    let paid = place.debt.min(place.length);
+                    place.debt -= paid;
+                    self.time = self.time.saturating_add(paid);
+                    n = 0;
+                }
+                Some(place) if place.debt > 0 => n += 1,
+                _ => {
+                    self.owing.swap_remove(n);
+                    n = 0;
+                }
+            }
+        }
+    }
+
+    /// Lets `passed` real nanoseconds pass while the engine is free.
+    fn walk(&mut self, mut passed: u64) {
+        self.settle();
+        while passed > 0 && !self.owing.is_empty() {
+            if !self.skip_frames(&mut passed) {
+                let time = self.time;
+                let owing = self.owing.iter().filter_map(|&slot| self.place(slot));
+                let next = owing.map(|place| place.opening(time) - time).min();
+                let step = next.unwrap_or(passed).min(passed);
+                self.time = self.time.saturating_add(step);
+                passed -= step;
+            }
+            self.settle();
+        }
+        self.time = self.time.saturating_add(passed);
+    }
+
+    /// Whole frames in which every debtor leaves out its whole slot, all at once; whether there was one.
+    fn skip_frames(&mut self, passed: &mut u64) -> bool {
+        let (mut frames, mut left_out) = (u64::MAX, 0);
+        for place in self.owing.iter().filter_map(|&slot| self.place(slot)) {
+            frames = frames.min(place.debt / place.length.max(1));
+            left_out += place.length;
+        }
+        let rest = FRAME.saturating_sub(left_out);
+        frames = frames.min(passed.checked_div(rest).unwrap_or(frames));
+        for n in 0..self.owing.len() {
+            if let Some(place) = self.place_mut(self.owing[n]) {
+                place.debt -= frames * place.length;
+            }
+        }
+        self.time = self.time.saturating_add(frames.saturating_mul(FRAME));
+        *passed -= frames * rest;
+        frames > 0
+    }
+
+    fn release(&mut self, slot: Slot) {
+        if self.holder.is_some_and(|holder| holder.slot == slot) {
+            self.holder = None;
+        }
+    }
+}
+
+impl Discipline for Fixed {
+    fn advance(&mut self, now: u64) {
+        let passed = now.saturating_sub(self.clock);
+        self.clock = now;
+        match &mut self.holder {
+            Some(holder) => {
+                let within = passed.min(holder.until.saturating_sub(self.time));
+                holder.over = holder.over.saturating_add(passed - within);
+                self.time = self.time.saturating_add(within);
+            }
+            None => self.walk(passed),
+        }
+    }
+
+    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile) {
+        if self.vms.len() <= slot.index() {
+            let slots = slot.index() + 1;
+            self.vms.resize(slots, None);
+            self.waiting.reserve(slots);
+            self.order.reserve(slots.saturating_sub(self.order.len()));
+            self.owing.reserve(slots.saturating_sub(self.owing.len()));
+        }
+        let weight = weight_of(profile);
+        let now = u128::from(self.clock);
+        let paid = self.leavers.take_place(now, vm, weight, 0, 0);
+        self.vms[slot.index()] = Some(Place {
+            vm,
+            weight,
+            estimate: Estimate::new(profile),
+            start: 0,
+            length: 0,
+            debt: 0,
+        });
+        self.lay(slot, PER_PART * u64::from(profile.guarantee.get()));
+        self.owe(slot, weight.work_in(paid.saturating_sub(now)));
+    }
+
+    fn leave(&mut self, slot: Slot) {
+        self.sleep(slot);
+        self.take_out(slot);
+        self.owing.retain(|&other| other != slot);
+        if let Some(place) = self.vms.get_mut(slot.index()).and_then(Option::take) {
+            let now = u128::from(self.clock);
+            let paid = now.saturating_add(place.weight.stretch_up(place.debt));
+            self.leavers.add(now, place.vm, paid, place.weight, 0);
+        }
+    }
+
+    fn set_profile(&mut self, slot: Slot, profile: &VmProfile) {
+        let length = PER_PART * u64::from(profile.guarantee.get());
+        let Some(place) = self.place_mut(slot) else {
+            return;
+        };
+        place.estimate.set_profile(profile);
+        place.weight = weight_of(profile);
+        if length < place.length {
+            place.length = length;
+        } else if length > place.length {
+            self.take_out(slot);
+            self.lay(slot, length);
+        }
+        self.requeue(slot);
+    }
+
+    fn set_unit_bound(&mut self, slot: Slot, at_most: Option<Nanos>) {
+        if let Some(place) = self.place_mut(slot) {
+            place.estimate.set_bound(at_most);
+            self.requeue(slot);
+        }
+    }
+
+    fn wake(&mut self, slot: Slot, _resumed: bool) {
+        self.enqueue(slot);
+    }
+
+    fn sleep(&mut self, slot: Slot) {
+        self.waiting.remove(slot);
+        self.release(slot);
+    }
+
+    fn charge(&mut self, slot: Slot, ran: Nanos) {
+        if let Some(place) = self.place_mut(slot) {
+            place.estimate.record(ran.0);
+        }
+        if let Some(holder) = &mut self.holder {
+            let over = std::mem::take(&mut holder.over);
+            self.owe(slot, over);
+        }
+    }
+
+    fn keeps(&mut self, slot: Slot) -> bool {
+        self.place(slot)
+            .is_some_and(|place| place.open_until(self.time).is_some())
+    }
+
+    fn put_back(&mut self, slot: Slot) {
+        self.release(slot);
+        self.enqueue(slot);
+    }
+
+    fn pick(&mut self) -> Option<Slot> {
+        self.settle();
+        while let Some((at, slot)) = self.waiting.first()
+            && at <= u128::from(self.time)
+        {
+            self.waiting.pop();
+            let until = self.place(slot)?.open_until(self.time);
+            if let Some(until) = until {
+                self.holder = Some(Holder {
+                    slot,
+                    until,
+                    over: 0,
+                });
+                return Some(slot);
+            }
+            self.enqueue(slot);
+        }
+        None
+    }
+
+    /// The holder's slot is over, and somebody waits: not necessarily for the next slot, but nobody is served by a longer overrun.
+    fn outranked(&mut self) -> bool {
+        let over = self.holder.is_some_and(|holder| holder.until <= self.time);
+        over && self.waiting.first().is_some()
+    }
+
+    fn lag(&self, slot: Slot) -> i64 {
+        let debt = self.place(slot).map_or(0, |place| place.debt);
+        i64::try_from(debt).map_or(i64::MIN, |debt| -debt)
+    }
+
+    fn wake_at(&self) -> Option<u64> {
+        let (first, _) = self.waiting.first()?;
+        if let Some(holder) = self.holder {
+            // The slot ends: the unit may have to be cut short.
+            let over = holder.until <= self.time || holder.until == u64::MAX;
+            return (!over).then(|| self.clock.saturating_add(holder.until - self.time));
+        }
+        let first = u64::try_from(first).unwrap_or(u64::MAX);
+        let left_out: u64 = self
+            .owing
+            .iter()
+            .filter_map(|&slot| self.place(slot))
+            .filter(|place| place.opening(self.time) < first)
+            .map(|place| place.debt.min(place.length))
+            .sum();
+        let away = first.saturating_sub(self.time).saturating_sub(left_out);
+        Some(self.clock.saturating_add(away.max(1)))
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! One VM on its ruler: where its next request starts and would finish, on the virtual time of the policy that asks.
+//!
+//! The requests, how they grow, and what the tags are for: the head of `guaranteed.rs`. `fair` cuts work in the same way
+//! and lets another clock run beside it.
+
+use super::virtual_time::{Virtual, Weight};
+use crate::estimate::Estimate;
+use crate::{VmId, VmProfile};
+
+/// The divisor of a VM without a guarantee: as if it had 1 % of the engine.
+const WITHOUT_GUARANTEE: Weight = Weight::from_parts(10_000);
+
+/// What a VM counts as: its guarantee, or a small weight instead of none.
+pub(super) fn weight_of(profile: &VmProfile) -> Weight {
+    Weight::of(profile.guarantee).unwrap_or(WITHOUT_GUARANTEE)
+}
+
+/// One VM's tags.
+#[derive(Clone, Debug)]
+pub(super) struct Tags {
+    pub(super) vm: VmId,
+    pub(super) weight: Weight,
+    /// Whether it has a guarantee. Without one `guaranteed` serves it from what is lent.
+    pub(super) guaranteed: bool,
+    pub(super) slice: u64,
+    pub(super) estimate: Estimate,
+    /// Virtual start of the request that is being served or is next.
+    pub(super) start: Virtual,
+    /// Remainder of the divisions that led to `start`.
+    pub(super) carried: u32,
+    /// Virtual finish of that request, if it takes as long as it may.
+    pub(super) finish: Virtual,
+    /// Nanoseconds that the request may take.
+    pub(super) request: u64,
+    /// Nanoseconds of it that have run.
+    pub(super) used: u64,
+    /// Its place among equal claims.
+    pub(super) turn: u64,
+}
+
+impl Tags {
+    /// A VM that has not run yet and whose first request starts at `start`, or later.
+    pub(super) fn new(vm: VmId, profile: &VmProfile, start: Virtual) -> Self {
+        Self {
+            vm,
+            weight: weight_of(profile),
+            guaranteed: profile.guarantee.get() > 0,
+            slice: profile.slice.0,
+            estimate: Estimate::new(profile),
+            start,
+            carried: 0,
+            finish: start,
+            request: 0,
+            used: 0,
+            turn: 0,
+        }
+    }
+
+    /// Takes over a new profile at the virtual time `now`. With another weight the same work is owed as before, and with
+    /// `keeps_credit` the VM is owed the same too.
+    pub(super) fn set_profile(&mut self, now: Virtual, profile: &VmProfile, keeps_credit: bool) {
+        let (old, new) = (self.weight, weight_of(profile));
+        self.slice = profile.slice.0;
+        self.estimate.set_profile(profile);
+        self.guaranteed = profile.guarantee.get() > 0;
+        if old == new {
+            return;
+        }
+        self.end_request();
+        self.start = if self.start > now {
+            now.saturating_add(old.convert(self.start - now, new))
+        } else {
+            let credit = if keeps_credit {
+                old.convert(now - self.start, new)
+            } else {
+                0
+            };
+            now.saturating_sub(credit)
+        };
+        self.carried = 0;
+        self.weight = new;
+        self.begin_request(self.estimate.longest());
+    }
+
+    /// Charges a unit. One of length zero costs one nanosecond of claim: an endless row of them must not hold the engine.
+    pub(super) fn charge(&mut self, ran: u64) {
+        self.estimate.record(ran);
+        self.used = self.used.saturating_add(ran.max(1));
+    }
+
+    /// Begins the first request after a sleep at `now` at the earliest: debt stays, and what was not used is not saved.
+    pub(super) fn wake(&mut self, now: Virtual, resumed: bool) {
+        if self.start < now {
+            self.start = now;
+            self.carried = 0;
+        }
+        if resumed {
+            self.begin_next_request();
+        } else {
+            self.begin_request(self.estimate.longest());
+        }
+    }
+
+    /// Ends the request if another unit might not fit, and begins the next one.
+    pub(super) fn renew(&mut self) {
+        if self.exhausted() {
+            self.end_request();
+            self.begin_next_request();
+        }
+    }
+
+    /// Work that is owed to the VM at `now` (positive) or that it owes.
+    pub(super) fn lag(&self, now: Virtual) -> i64 {
+        let (reached, _) = self.reached();
+        let work = |length| i64::try_from(self.weight.work_in(length)).unwrap_or(i64::MAX);
+        if reached > now {
+            -work(reached - now)
+        } else {
+            work(now - reached)
+        }
+    }
+
+    /// Where the VM would start if its request ended here.
+    pub(super) fn reached(&self) -> (Virtual, u32) {
+        let (length, carried) = self.weight.stretch(self.used, self.carried);
+        (self.start.saturating_add(length), carried)
+    }
+
+    /// Ends the request where it is: the true work is charged to the tag.
+    pub(super) fn end_request(&mut self) {
+        (self.start, self.carried) = self.reached();
+        self.used = 0;
+    }
+
+    pub(super) fn begin_request(&mut self, length: u64) {
+        self.request = length;
+        self.finish = self.start.saturating_add(self.weight.stretch_up(length));
+    }
+
+    /// Twice as long as the last one, as long as a slice and a unit allow.
+    pub(super) fn begin_next_request(&mut self) {
+        let unit = self.estimate.longest();
+        let twice = self.request.saturating_mul(2).max(unit);
+        self.begin_request(twice.min(self.longest_request()));
+    }
+
+    /// The most that one request may ever take.
+    pub(super) fn longest_request(&self) -> u64 {
+        self.slice.max(self.estimate.longest())
+    }
+
+    /// Whether another unit might not fit into the request.
+    pub(super) fn exhausted(&self) -> bool {
+        let room = self.request.min(self.longest_request());
+        self.used.saturating_add(self.estimate.longest()) > room
+    }
+}
