@@ -115,8 +115,8 @@ pub(super) struct Fixed {
     vms: Vec<Option<Place>>,
     /// Who is in the table, in order.
     order: Vec<Slot>,
-    /// Who owes.
-    owing: Vec<Slot>,
+    /// Who owes, by the table time at which its slot begins next.
+    owing: Heap,
     /// Queued, by the table time at which they may run next.
     waiting: Heap,
     leavers: Leavers,
@@ -132,7 +132,7 @@ impl Default for Fixed {
         Self {
             vms: Vec::new(),
             order: Vec::new(),
-            owing: Vec::new(),
+            owing: Heap::default(),
             waiting: Heap::default(),
             leavers: Leavers::new(),
             holder: None,
@@ -164,10 +164,24 @@ impl Fixed {
         self.waiting.insert(u128::from(at), self.turn, slot);
     }
 
-    /// Looks again at when a queued VM may run.
+    /// Looks again at when a VM may run, and when it pays.
     fn requeue(&mut self, slot: Slot) {
         if self.waiting.remove(slot) {
             self.enqueue(slot);
+        }
+        if self.owing.remove(slot) {
+            self.let_owe(slot);
+        }
+    }
+
+    /// Remembers a VM until its debt is paid.
+    fn let_owe(&mut self, slot: Slot) {
+        if let Some(place) = self.place(slot)
+            && place.debt > 0
+        {
+            let opening = u128::from(place.opening(self.time));
+            self.turn = self.turn.wrapping_add(1);
+            self.owing.insert(opening, self.turn, slot);
         }
     }
 
@@ -218,72 +232,71 @@ impl Fixed {
     }
 
     fn owe(&mut self, slot: Slot, debt: u64) {
-        if debt == 0 {
-            return;
-        }
         if let Some(place) = self.place_mut(slot) {
             place.debt = place.debt.saturating_add(debt);
         }
-        if !self.owing.contains(&slot) {
-            self.owing.push(slot);
+        if !self.owing.contains(slot) {
+            self.let_owe(slot);
         }
+    }
+
+    /// The next slot of a VM that owes.
+    fn next_payment(&self) -> Option<u64> {
+        let (at, _) = self.owing.first()?;
+        Some(u64::try_from(at).unwrap_or(u64::MAX))
     }
 
     /// Jumps over what is owed of the slots that begin now.
     fn settle(&mut self) {
-        let mut n = 0;
-        while let Some(&slot) = self.owing.get(n) {
-            let within = self.time % FRAME;
-            match self.place_mut(slot) {
-                Some(place) if place.debt > 0 && place.start == within => {
-                    let paid = place.debt.min(place.length);
-                    place.debt -= paid;
-                    self.time = self.time.saturating_add(paid);
-                    n = 0;
-                }
-                Some(place) if place.debt > 0 => n += 1,
-                _ => {
-                    self.owing.swap_remove(n);
-                    n = 0;
-                }
+        while self.next_payment().is_some_and(|at| at <= self.time) {
+            let Some(slot) = self.owing.pop() else { return };
+            if let Some(place) = self.place_mut(slot) {
+                let paid = place.debt.min(place.length);
+                place.debt -= paid;
+                self.time = self.time.saturating_add(paid);
             }
+            self.let_owe(slot);
         }
     }
 
     /// Lets `passed` real nanoseconds pass while the engine is free.
     fn walk(&mut self, mut passed: u64) {
         self.settle();
-        while passed > 0 && !self.owing.is_empty() {
-            if !self.skip_frames(&mut passed) {
-                let time = self.time;
-                let owing = self.owing.iter().filter_map(|&slot| self.place(slot));
-                let next = owing.map(|place| place.opening(time) - time).min();
-                let step = next.unwrap_or(passed).min(passed);
-                self.time = self.time.saturating_add(step);
-                passed -= step;
+        while let Some(payment) = self.next_payment().filter(|_| passed > 0) {
+            if passed >= FRAME {
+                passed -= self.skip_frames(passed);
             }
+            let step = payment.saturating_sub(self.time).min(passed);
+            self.time = self.time.saturating_add(step);
+            passed -= step;
             self.settle();
         }
         self.time = self.time.saturating_add(passed);
     }
 
-    /// Whole frames in which every debtor leaves out its whole slot, all at once; whether there was one.
-    fn skip_frames(&mut self, passed: &mut u64) -> bool {
+    /// Whole frames in which every debtor leaves out its whole slot, all at once; how much of `passed` they take.
+    fn skip_frames(&mut self, passed: u64) -> u64 {
         let (mut frames, mut left_out) = (u64::MAX, 0);
-        for place in self.owing.iter().filter_map(|&slot| self.place(slot)) {
+        let debtors = self.order.iter().filter_map(|&slot| self.place(slot));
+        for place in debtors.filter(|place| place.debt > 0) {
             frames = frames.min(place.debt / place.length.max(1));
             left_out += place.length;
         }
         let rest = FRAME.saturating_sub(left_out);
-        frames = frames.min(passed.checked_div(rest).unwrap_or(frames));
-        for n in 0..self.owing.len() {
-            if let Some(place) = self.place_mut(self.owing[n]) {
-                place.debt -= frames * place.length;
+        frames = frames.min(passed.checked_div(rest).unwrap_or(0));
+        if frames > 0 {
+            self.time = self.time.saturating_add(frames.saturating_mul(FRAME));
+            for n in 0..self.order.len() {
+                let slot = self.order[n];
+                if let Some(place) = self.place_mut(slot)
+                    && place.debt > 0
+                {
+                    place.debt -= frames * place.length;
+                }
+                self.requeue(slot);
             }
         }
-        self.time = self.time.saturating_add(frames.saturating_mul(FRAME));
-        *passed -= frames * rest;
-        frames > 0
+        frames * rest
     }
 
     fn release(&mut self, slot: Slot) {
@@ -313,7 +326,7 @@ impl Discipline for Fixed {
             self.vms.resize(slots, None);
             self.waiting.reserve(slots);
             self.order.reserve(slots.saturating_sub(self.order.len()));
-            self.owing.reserve(slots.saturating_sub(self.owing.len()));
+            self.owing.reserve(slots);
         }
         let weight = weight_of(profile);
         let now = u128::from(self.clock);
@@ -333,7 +346,7 @@ impl Discipline for Fixed {
     fn leave(&mut self, slot: Slot) {
         self.sleep(slot);
         self.take_out(slot);
-        self.owing.retain(|&other| other != slot);
+        self.owing.remove(slot);
         if let Some(place) = self.vms.get_mut(slot.index()).and_then(Option::take) {
             let now = u128::from(self.clock);
             let paid = now.saturating_add(place.weight.stretch_up(place.debt));
@@ -432,14 +445,9 @@ impl Discipline for Fixed {
             return (!over).then(|| self.clock.saturating_add(holder.until - self.time));
         }
         let first = u64::try_from(first).unwrap_or(u64::MAX);
-        let left_out: u64 = self
-            .owing
-            .iter()
-            .filter_map(|&slot| self.place(slot))
-            .filter(|place| place.opening(self.time) < first)
-            .map(|place| place.debt.min(place.length))
-            .sum();
-        let away = first.saturating_sub(self.time).saturating_sub(left_out);
+        // Table time jumps where somebody pays: look again there.
+        let next = first.min(self.next_payment().unwrap_or(first));
+        let away = next.saturating_sub(self.time);
         Some(self.clock.saturating_add(away.max(1)))
     }
 }
