@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The loads: what the guest is told to do, and what is read off it.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::ValueEnum;
 
@@ -9,6 +11,9 @@ use super::guest_line::GuestLine;
 use super::guest_run::GuestRun;
 use super::quantity::Quantity;
 use super::resident::Resident;
+
+/// The kernel goes on taking the last VM apart after its process has ended; nobody's run shall pay for another's.
+const SETTLE: Duration = Duration::from_millis(150);
 
 /// One boot of the guest, for one or two quantities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,6 +92,7 @@ impl Load {
     /// # Errors
     /// When the VMM or the guest fails.
     pub fn measure(self, stable: &Stable, contender: Contender) -> Result<Samples> {
+        std::thread::sleep(SETTLE);
         let mut run = GuestRun::start(&mut stable.command(contender, &self.words(1)))?;
         let samples = match self {
             Self::FirstFrame => {
