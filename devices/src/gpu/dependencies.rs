@@ -45,7 +45,7 @@ pub(crate) fn of(
             let touches = Touches {
                 resource: args.source.map(|source| source.resource),
                 scanouts: bit(args.scanout),
-                cursors: 0,
+                ..Touches::NOTHING
             };
             (touches, Work::Control)
         }
@@ -53,15 +53,15 @@ pub(crate) fn of(
             let touches = Touches {
                 resource: args.source.as_ref().map(|source| source.resource),
                 scanouts: bit(args.scanout),
-                cursors: 0,
+                ..Touches::NOTHING
             };
             (touches, Work::Control)
         }
         Command::UpdateCursor(args) => {
             let touches = Touches {
                 resource: args.resource,
-                scanouts: 0,
                 cursors: bit(args.scanout),
+                ..Touches::NOTHING
             };
             (touches, Work::Control)
         }

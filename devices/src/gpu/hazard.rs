@@ -4,7 +4,9 @@
 //! Problem: rendering waits for the VM's slice, while probing, mode setting and teardown must not. Rule: a command never
 //! overtakes an earlier one, still in flight, that touches the same resource, scanout or cursor; all others may pass.
 //! Two pieces of GPU work are the exception: the hardware queue runs them first in, first out, so the later one may be
-//! submitted as soon as the earlier one is. It terminates because a command only ever waits for earlier ones.
+//! submitted as soon as the earlier one is. A command that finds no memory while earlier ones wait, which may free some,
+//! waits for all of them: it must not fail for having passed them. It terminates because a command only ever waits for
+//! earlier ones.
 //!
 //! Every command counts its *blockers*, earlier entries it conflicts with, when it is admitted; each entry that ends
 //! lowers the count of the later ones. Both are one pass over at most [`MAX_IN_FLIGHT`](super::limits::MAX_IN_FLIGHT)
@@ -25,6 +27,8 @@ pub(crate) struct Touches {
     pub scanouts: u16,
     /// The cursors of these scanouts, one bit each.
     pub cursors: u16,
+    /// Whatever earlier commands touch, for the memory that they may free.
+    pub memory: bool,
 }
 
 impl Touches {
@@ -33,16 +37,18 @@ impl Touches {
         resource: None,
         scanouts: 0,
         cursors: 0,
+        memory: false,
     };
 
     const fn is_nothing(&self) -> bool {
-        self.resource.is_none() && self.scanouts == 0 && self.cursors == 0
+        self.resource.is_none() && self.scanouts == 0 && self.cursors == 0 && !self.memory
     }
 
-    fn conflicts(&self, other: &Self) -> bool {
-        (self.resource.is_some() && self.resource == other.resource)
-            || self.scanouts & other.scanouts != 0
-            || self.cursors & other.cursors != 0
+    fn conflicts(&self, later: &Self) -> bool {
+        (self.resource.is_some() && self.resource == later.resource)
+            || self.scanouts & later.scanouts != 0
+            || self.cursors & later.cursors != 0
+            || later.memory
     }
 }
 
@@ -113,6 +119,25 @@ impl Scoreboard {
             }
         }
         all
+    }
+
+    /// Whether some command waits for others.
+    pub(crate) fn somebody_waits(&self) -> bool {
+        self.entries.iter().any(|entry| entry.blockers > 0)
+    }
+
+    /// A command that was started waits again, for all earlier ones. `false` if there are none.
+    pub(crate) fn wait_for_memory(&mut self, ticket: Ticket) -> bool {
+        let Some(place) = self.place(ticket) else {
+            return false;
+        };
+        let count = u16::try_from(place).unwrap_or(u16::MAX);
+        if let Some(entry) = self.entries.get_mut(place) {
+            debug_assert!(entry.work == Work::Control && entry.blockers == 0);
+            entry.touches.memory = true;
+            entry.blockers = count;
+        }
+        count > 0
     }
 
     /// A command joins behind all others. One without blockers starts right away: GPU work must be on its hardware queue.
@@ -190,6 +215,7 @@ mod tests {
             resource: ResourceId::new(resource),
             scanouts,
             cursors,
+            memory: false,
         }
     }
 
@@ -240,12 +266,15 @@ mod tests {
         /// Against the rule written out over the whole history, pair by pair.
         #[test]
         fn nothing_overtakes_an_earlier_conflicting_command_and_everything_ends(
-            commands in prop::collection::vec((0u32..4, 0u16..4, 0u16..2, any::<bool>()), 1..40),
+            commands in prop::collection::vec((0u32..4, 0u16..4, 0u16..2, any::<bool>(), prop::bool::weighted(0.1)), 1..40),
             picks in prop::collection::vec(any::<prop::sample::Index>(), 200),
         ) {
             let all: Vec<(Touches, Work)> = commands
                 .iter()
-                .map(|(r, s, c, gpu)| (touches(*r, *s, *c), if *gpu { Work::Gpu } else { Work::Control }))
+                .map(|&(r, s, c, gpu, memory)| {
+                    let touches = Touches { memory: memory && !gpu, ..touches(r, s, c) };
+                    (touches, if gpu { Work::Gpu } else { Work::Control })
+                })
                 .collect();
             let mut board = Scoreboard::new(64);
             let mut phases: Vec<Phase> = Vec::new();

@@ -100,6 +100,15 @@ impl InFlight {
         Some(request)
     }
 
+    /// The request's bytes are kept again.
+    pub(crate) fn put_request(&mut self, ticket: Ticket, request: Vec<u8>) {
+        let len = request.len();
+        if let Some(pending) = self.get_mut(ticket) {
+            pending.request = request;
+            self.waiting_bytes = self.waiting_bytes.saturating_add(len);
+        }
+    }
+
     /// Lets go of a command that is answered.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Pending> {
         let pending = self.slots.get_mut(ticket.0)?.take()?;

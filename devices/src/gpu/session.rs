@@ -345,33 +345,45 @@ impl Session {
         bytes: &[u8],
         events: &mut DisplayEvents,
     ) {
-        let (touches, work) = dependencies::of(
+        let (mut touches, work) = dependencies::of(
             &request.command,
             &self.translator.scanouts,
             &self.scoreboard,
         );
-        let blockers = self.scoreboard.blockers(&touches, work);
-        let mut pending = Pending {
+        let mut blockers = self.scoreboard.blockers(&touches, work);
+        let mut running = None;
+        if blockers == 0 {
+            match self.run(&request.command, events) {
+                Outcome::Submitted(fence) => running = Some(fence),
+                Outcome::Done(reply) if self.may_find_memory(&reply, work) => {
+                    touches.memory = true;
+                    blockers = self.scoreboard.blockers(&touches, work);
+                }
+                Outcome::Done(reply) => return self.settle(memory, origin, timeline, reply),
+            }
+        }
+        let pending = Pending {
             origin,
             timeline,
             touches,
             work,
-            request: Vec::new(),
+            request: if running.is_none() {
+                bytes.to_vec()
+            } else {
+                Vec::new()
+            },
             reply: None,
         };
-        if blockers > 0 {
-            pending.request = bytes.to_vec();
-            self.admit(pending, blockers);
-            return;
+        if let (Some(ticket), Some(fence)) = (self.admit(pending, blockers), running) {
+            self.running.push_back((fence, ticket));
         }
-        match self.run(&request.command, events) {
-            Outcome::Done(reply) => self.settle(memory, pending.origin, timeline, reply),
-            Outcome::Submitted(fence) => {
-                if let Some(ticket) = self.admit(pending, 0) {
-                    self.running.push_back((fence, ticket));
-                }
-            }
-        }
+    }
+
+    /// Whether a command failed for want of memory while earlier ones wait, which may free some.
+    fn may_find_memory(&self, reply: &Reply, work: Work) -> bool {
+        *reply == Reply::Err(ErrorCode::OutOfMemory)
+            && work == Work::Control
+            && self.scoreboard.somebody_waits()
     }
 
     fn run(&mut self, command: &Command<'_>, events: &mut DisplayEvents) -> Outcome {
@@ -456,6 +468,9 @@ impl Session {
                 Err(error) => Outcome::Done(Reply::Err(error.response())),
             };
             match outcome {
+                Outcome::Done(reply) if self.waits_for_memory(ticket, &reply) => {
+                    self.in_flight.put_request(ticket, bytes);
+                }
                 Outcome::Done(reply) => self.finish(memory, ticket, reply),
                 Outcome::Submitted(fence) => {
                     self.running.push_back((fence, ticket));
@@ -464,6 +479,13 @@ impl Session {
             }
         }
         self.ready.clear();
+    }
+
+    /// Whether a command that waited waits again, as [`Self::may_find_memory`] says.
+    fn waits_for_memory(&mut self, ticket: Ticket, reply: &Reply) -> bool {
+        let work = self.in_flight.get_mut(ticket).map(|pending| pending.work);
+        work.is_some_and(|work| self.may_find_memory(reply, work))
+            && self.scoreboard.wait_for_memory(ticket)
     }
 
     /// Gives a chain back with its answer.

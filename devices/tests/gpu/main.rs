@@ -11,6 +11,7 @@
 mod defects;
 mod golden;
 mod hostile;
+mod memory_pressure;
 mod mmio;
 mod quiet;
 mod reference_model;

@@ -415,6 +415,16 @@ impl Rig {
         });
         created.expect("no context was created")
     }
+
+    /// The handle of the display context's queue, for tests that tell completions.
+    pub fn hw_queue(&self) -> rondo_adapter::handle::HwQueueHandle {
+        let records = self.ddi.records();
+        let created = records.iter().rev().find_map(|record| match record.result {
+            Ok(rondo_adapter::recorder::Answer::HwQueue(queue)) => Some(queue),
+            _ => None,
+        });
+        created.expect("no queue was created")
+    }
 }
 
 pub const MONITOR: ChildStatus = ChildStatus {
