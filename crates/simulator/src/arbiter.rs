@@ -2,9 +2,13 @@
 //! The seam between the world and whoever decides who runs: the real scheduler or a comparator.
 
 use rondo_scheduler::{
-    Action, Actions, EngineId, Event, Nanos, Ppm, Scheduler, SchedulerConfig, VmId, VmProfile,
+    Action, Actions, EngineId, Event, Nanos, Policy, Ppm, Scheduler, SchedulerConfig, VmId,
+    VmProfile,
 };
 
+use crate::comparators::{
+    DrmFair, Eevdf, GvtG, RoundRobin, Wf2qActive, amd_fairness, nvidia_strict,
+};
 use crate::contender::Contender;
 use crate::scenario::Vm;
 
@@ -54,7 +58,7 @@ impl Shipped {
     /// # Panics
     /// If the scheduler refuses VMs whose shares fit, which would be a bug of it.
     #[must_use]
-    pub fn new(policy: rondo_scheduler::Policy, vms: &[Vm]) -> Self {
+    pub fn new(policy: Policy, vms: &[Vm]) -> Self {
         let scheduler = Scheduler::new(SchedulerConfig { policy, engines: 1 })
             .unwrap_or_else(|error| panic!("one engine is refused: {error}"));
         let mut shipped = Self {
@@ -145,7 +149,15 @@ impl Arbiter for Shipped {
 /// Whoever decides under `contender`.
 #[must_use]
 pub fn arbiter(contender: Contender, vms: &[Vm]) -> Box<dyn Arbiter> {
+    let shipped = |policy| Box::new(Shipped::new(policy, vms));
     match contender {
-        Contender::Guaranteed => Box::new(Shipped::new(rondo_scheduler::Policy::Guaranteed, vms)),
+        Contender::Guaranteed => shipped(Policy::Guaranteed),
+        Contender::RoundRobin => Box::new(RoundRobin::default()),
+        Contender::NvidiaStrict => Box::new(nvidia_strict(vms)),
+        Contender::GvtG => Box::new(GvtG::new(vms)),
+        Contender::AmdFairness => Box::new(amd_fairness(vms)),
+        Contender::DrmFair => Box::new(DrmFair::new(vms)),
+        Contender::Eevdf => Box::new(Eevdf::new(vms)),
+        Contender::Wf2qActive => Box::new(Wf2qActive::new(vms)),
     }
 }

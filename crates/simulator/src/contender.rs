@@ -1,22 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The names of all who can decide: the policies that Rondo ships, and what they are compared with.
 
+use clap::ValueEnum;
+
 /// Somebody who decides who runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Contender {
     /// Rondo's `guaranteed`.
     Guaranteed,
+    /// Turns of one unit, nothing charged.
+    RoundRobin,
+    /// Strict round robin with averaging factor 33, after NVIDIA's user guide.
+    NvidiaStrict,
+    /// The time-based policy of Intel GVT-g.
+    GvtG,
+    /// AMD's software mode FAIRNESS.
+    AmdFairness,
+    /// The fair policy of Linux's DRM scheduler.
+    DrmFair,
+    /// Earliest eligible virtual deadline first.
+    Eevdf,
+    /// WF2Q+ on the clock of the active shares.
+    Wf2qActive,
 }
 
 impl Contender {
     /// All of them, in the order of the tables.
-    pub const ALL: &[Self] = &[Self::Guaranteed];
+    #[must_use]
+    pub fn all() -> &'static [Self] {
+        Self::value_variants()
+    }
 
     /// Its name on the command line and in tables.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Guaranteed => "guaranteed",
-        }
+    pub fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
     }
 }

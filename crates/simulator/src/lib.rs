@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 pub mod arbiter;
+pub mod comparators;
+pub mod compare;
 pub mod contender;
 pub mod fluid;
 pub mod load;
@@ -17,5 +19,6 @@ pub mod metrics;
 pub mod random;
 pub mod scenario;
 pub mod simulation;
+pub mod sweep;
 pub mod trace;
 pub mod world;

@@ -14,6 +14,7 @@ use rondo_simulator::contender::Contender;
 use rondo_simulator::metrics::Report;
 use rondo_simulator::scenario::Scenario;
 use rondo_simulator::simulation::simulate;
+use rondo_simulator::{compare, sweep};
 
 /// Runs GPU schedulers in simulated time.
 #[derive(Debug, Parser)]
@@ -41,6 +42,23 @@ enum Command {
         /// Writes the numbers as JSON.
         #[arg(long, value_name = "OUT.json")]
         json: Option<PathBuf>,
+    },
+    /// Runs a scenario under every policy and comparator, and prints one table.
+    Compare {
+        /// The scenario, a TOML file.
+        scenario: PathBuf,
+        /// Where the random loads start.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Runs random adversarial set-ups under everybody: who breaks `c/share + L + switch`, how often, how badly.
+    Sweep {
+        /// How many set-ups.
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+        setups: u64,
+        /// The seed of the first set-up; each next has the next one.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
 }
 
@@ -111,6 +129,10 @@ fn execute(command: Command) -> Result<(), Failure> {
             }
             print_run(policy, seed, &hash, &outcome.report);
         }
+        Command::Compare { scenario, seed } => {
+            print!("{}", compare::table(&read(&scenario)?, seed))
+        }
+        Command::Sweep { setups, seed } => print!("{}", sweep::table(setups, seed)),
     }
     Ok(())
 }

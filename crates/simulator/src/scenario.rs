@@ -190,7 +190,10 @@ impl Scenario {
                 let before = text.get(..span.start).unwrap_or(text);
                 before.matches('\n').count() + 1
             }),
-            message: error.message().replace('\n', " "),
+            message: error.message().replace('\n', " ").replace(
+                "expected u64",
+                "expected a whole number that is not negative",
+            ),
         })?;
         let top = Place { name: None };
         let scenario = Self {
