@@ -2,8 +2,8 @@
 //! The seam between the world and whoever decides who runs: the real scheduler or a comparator.
 
 use rondo_scheduler::{
-    Action, Actions, EngineId, Event, Nanos, Policy, Ppm, Scheduler, SchedulerConfig, VmId,
-    VmProfile,
+    Action, Actions, EngineId, Event, Nanos, Policy, Ppm, Scheduler, SchedulerConfig,
+    SchedulerError, VmId, VmProfile,
 };
 
 use crate::comparators::{
@@ -55,18 +55,11 @@ pub struct Shipped {
 impl Shipped {
     /// The scheduler with all VMs of a scenario, idle.
     ///
-    /// # Panics
-    /// If the scheduler refuses VMs whose shares fit, which would be a bug of it.
-    #[must_use]
-    pub fn new(policy: Policy, vms: &[Vm]) -> Self {
-        let scheduler = Scheduler::new(SchedulerConfig { policy, engines: 1 })
-            .unwrap_or_else(|error| panic!("one engine is refused: {error}"));
-        let mut shipped = Self {
-            scheduler,
-            actions: Actions::new(),
-            holder: None,
-            wake_at: None,
-        };
+    /// # Errors
+    /// What the scheduler refuses: `fixed` has no place for a VM without a share.
+    pub fn new(policy: Policy, vms: &[Vm]) -> Result<Self, SchedulerError> {
+        let mut scheduler = Scheduler::new(SchedulerConfig { policy, engines: 1 })?;
+        let mut actions = Actions::new();
         for (index, vm) in vms.iter().enumerate() {
             let profile = VmProfile {
                 guarantee: Ppm::new(vm.share_ppm).unwrap_or(Ppm::WHOLE),
@@ -74,15 +67,22 @@ impl Shipped {
                 max_unit: vm.declared_unit().map(Nanos),
                 ..VmProfile::default()
             };
-            shipped.tell(
-                0,
+            // VMs without work: nothing is asked for yet.
+            scheduler.on(
+                Nanos(0),
                 Event::AddVm {
                     vm: name(index),
                     profile,
                 },
-            );
+                &mut actions,
+            )?;
         }
-        shipped
+        Ok(Self {
+            scheduler,
+            actions,
+            holder: None,
+            wake_at: None,
+        })
     }
 
     fn tell(&mut self, now: u64, event: Event) {
@@ -147,11 +147,18 @@ impl Arbiter for Shipped {
 }
 
 /// Whoever decides under `contender`.
-#[must_use]
-pub fn arbiter(contender: Contender, vms: &[Vm]) -> Box<dyn Arbiter> {
-    let shipped = |policy| Box::new(Shipped::new(policy, vms));
-    match contender {
-        Contender::Guaranteed => shipped(Policy::Guaranteed),
+///
+/// # Errors
+/// What the scheduler refuses: `fixed` has no place for a VM without a share.
+pub fn arbiter(contender: Contender, vms: &[Vm]) -> Result<Box<dyn Arbiter>, SchedulerError> {
+    let shipped = |policy| -> Result<Box<dyn Arbiter>, SchedulerError> {
+        Ok(Box::new(Shipped::new(policy, vms)?))
+    };
+    Ok(match contender {
+        Contender::Guaranteed => shipped(Policy::Guaranteed)?,
+        Contender::Fixed => shipped(Policy::Fixed)?,
+        Contender::Fair => shipped(Policy::Fair)?,
+        Contender::BestEffort => shipped(Policy::BestEffort)?,
         Contender::RoundRobin => Box::new(RoundRobin::default()),
         Contender::NvidiaStrict => Box::new(nvidia_strict(vms)),
         Contender::GvtG => Box::new(GvtG::new(vms)),
@@ -159,5 +166,5 @@ pub fn arbiter(contender: Contender, vms: &[Vm]) -> Box<dyn Arbiter> {
         Contender::DrmFair => Box::new(DrmFair::new(vms)),
         Contender::Eevdf => Box::new(Eevdf::new(vms)),
         Contender::Wf2qActive => Box::new(Wf2qActive::new(vms)),
-    }
+    })
 }

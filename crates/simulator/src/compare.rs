@@ -19,13 +19,11 @@ pub fn table(scenario: &Scenario, seed: u64) -> String {
         "| policy | busy % | idle with work ms | share error % | Jain | lag L | late of requests | worst of bound | {first}: service % | p50 ms | p99 ms | p99.9 ms | max ms |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     );
     for &contender in Contender::all() {
-        let report = simulate(scenario, contender, seed, false).report;
-        let _ = writeln!(
-            table,
-            "| {} | {} |",
-            contender.name(),
-            row(scenario, &report)
-        );
+        let cells = match simulate(scenario, contender, seed, false) {
+            Ok(outcome) => row(scenario, &outcome.report),
+            Err(refusal) => format!("refused: {refusal}"),
+        };
+        let _ = writeln!(table, "| {} | {cells} |", contender.name());
     }
     table
 }

@@ -8,6 +8,12 @@ use clap::ValueEnum;
 pub enum Contender {
     /// Rondo's `guaranteed`.
     Guaranteed,
+    /// Rondo's `fixed`.
+    Fixed,
+    /// Rondo's `fair`.
+    Fair,
+    /// Rondo's `best-effort`.
+    BestEffort,
     /// Turns of one unit, nothing charged.
     RoundRobin,
     /// Strict round robin with averaging factor 33, after NVIDIA's user guide.

@@ -75,6 +75,11 @@ enum Failure {
         path: PathBuf,
         error: std::io::Error,
     },
+    #[error("{}: the policy refuses a VM: {error}", .path.display())]
+    Refused {
+        path: PathBuf,
+        error: rondo_scheduler::SchedulerError,
+    },
     #[error("{}: {error}", .path.display())]
     Scenario {
         path: PathBuf,
@@ -86,7 +91,7 @@ impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Read { .. } | Self::Write { .. } => 1,
-            Self::Scenario { .. } => 2,
+            Self::Scenario { .. } | Self::Refused { .. } => 2,
         }
     }
 }
@@ -111,7 +116,12 @@ fn execute(command: Command) -> Result<(), Failure> {
             json,
         } => {
             let read = read(&scenario)?;
-            let outcome = simulate(&read, policy, seed, trace.is_some());
+            let outcome = simulate(&read, policy, seed, trace.is_some()).map_err(|error| {
+                Failure::Refused {
+                    path: scenario.clone(),
+                    error,
+                }
+            })?;
             if let Some(path) = &trace {
                 write(path, outcome.trace.text())?;
             }

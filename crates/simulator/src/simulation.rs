@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! One run: a scenario, who decides, a seed; out come the trace and the report.
 
+use rondo_scheduler::SchedulerError;
+
 use crate::arbiter::arbiter;
 use crate::contender::Contender;
 use crate::metrics::{Meter, Report};
@@ -38,16 +40,23 @@ impl Observer for Watchers {
 }
 
 /// Runs a scenario under a contender; the rows of the trace are kept if `keep_trace`, its hash always.
-#[must_use]
-pub fn simulate(scenario: &Scenario, contender: Contender, seed: u64, keep_trace: bool) -> Outcome {
+///
+/// # Errors
+/// If the contender has no place for one of the VMs.
+pub fn simulate(
+    scenario: &Scenario,
+    contender: Contender,
+    seed: u64,
+    keep_trace: bool,
+) -> Result<Outcome, SchedulerError> {
     let mut watchers = Watchers {
         meter: Meter::new(scenario, true),
         trace: Trace::new(scenario, keep_trace),
     };
-    let mut arbiter = arbiter(contender, &scenario.vms);
+    let mut arbiter = arbiter(contender, &scenario.vms)?;
     world::run(scenario, seed, arbiter.as_mut(), &mut watchers);
-    Outcome {
+    Ok(Outcome {
         report: watchers.meter.report(scenario),
         trace: watchers.trace,
-    }
+    })
 }

@@ -142,16 +142,18 @@ fn load(random: &mut Random, unit: u64, share: u64, period: u64) -> Load {
 }
 
 /// One set-up under one contender.
+///
+/// # Panics
+/// If a contender refuses shares that fit and are not zero, which would be a bug of it.
 #[must_use]
 pub fn judge(contender: Contender, seed: u64) -> Tally {
     let scenario = setup(seed);
     let mut meter = Meter::new(&scenario, false);
-    world::run(
-        &scenario,
-        seed,
-        arbiter(contender, &scenario.vms).as_mut(),
-        &mut meter,
-    );
+    let mut arbiter = match arbiter(contender, &scenario.vms) {
+        Ok(arbiter) => arbiter,
+        Err(refusal) => panic!("seed {seed}: {contender:?} refuses: {refusal}"),
+    };
+    world::run(&scenario, seed, arbiter.as_mut(), &mut meter);
     let requests = meter.promised();
     let report = meter.report(&scenario);
     let late = report.vms.iter().filter_map(|vm| vm.late).sum();

@@ -179,6 +179,8 @@ impl World<'_> {
             }
         }
         self.now = self.duration;
+        // What ends with the scenario has ended; nothing begins.
+        self.end_what_ends();
         self.record_until_now();
     }
 
