@@ -100,6 +100,8 @@ impl Scheduler {
     ///
     /// Instants never go back; one that does counts as the last one. They may start anywhere and wrap around.
     /// Costs time logarithmic in the number of VMs, and allocates only when a VM joins that is one more than ever before.
+    /// Under [`Policy::Fixed`] a VM that joins, leaves or gets another share, and a silence of more than a frame while somebody
+    /// owes, cost time linear in it: slots are laid.
     ///
     /// # Errors
     /// The event is refused, with the reason, and changed nothing; `actions` may still get what was due at `now`.

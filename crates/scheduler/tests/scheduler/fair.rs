@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! `fair`: shares among those who have work.
 
-use rondo_scheduler::{Nanos, Policy};
+use rondo_scheduler::{Actions, Event, Nanos, Policy, Scheduler, SchedulerConfig, VmId};
 
 use crate::random::Random;
-use crate::world::{Guest, Load, MS, US, World};
+use crate::world::{ENGINE, Guest, Load, MS, US, World, share};
 
 #[test]
 fn given_weights_that_are_no_whole_engine_then_busy_vms_share_all_of_it_by_weight() {
@@ -97,15 +97,55 @@ fn given_a_debt_when_the_vm_sleeps_and_wakes_all_the_time_then_it_melts_no_faste
     }
 }
 
+/// Two VMs with a quarter each, both with work, and the first of them granted the engine.
+fn two_quarters() -> (Scheduler, Actions) {
+    let config = SchedulerConfig {
+        policy: Policy::Fair,
+        ..SchedulerConfig::default()
+    };
+    let mut scheduler = Scheduler::new(config).unwrap();
+    let mut actions = Actions::new();
+    for vm in [VmId(0), VmId(1)] {
+        let mut profile = share(250_000);
+        profile.max_unit = Some(Nanos(MS));
+        let add = Event::AddVm { vm, profile };
+        scheduler.on(Nanos(0), add, &mut actions).unwrap();
+        let ready = Event::Ready { vm };
+        scheduler.on(Nanos(0), ready, &mut actions).unwrap();
+    }
+    (scheduler, actions)
+}
+
+fn unit(vm: VmId, ran: u64) -> Event {
+    Event::UnitDone {
+        engine: ENGINE,
+        vm,
+        ran: Nanos(ran),
+        more: true,
+    }
+}
+
 #[test]
-fn given_a_sleeper_then_nothing_is_kept_for_it() {
-    // It wants a quarter in bursts of 30 ms; while it sleeps three others use all of the engine, and owe nothing for it.
-    let burst = Guest::new(0, 250_000, MS, Load::periodic(0, 120 * MS, 30 * MS, 20));
-    let mut guests = vec![burst];
-    guests.extend((1..4).map(|id| Guest::new(id, 250_000, MS, Load::busy(MS))));
-    let mut world = World::under(Policy::Fair, 1, guests);
-    world.run_until(1_000 * MS);
-    for client in &world.clients[0].completions {
-        assert!(client.end >= client.arrival + 113 * MS, "a quarter at most");
+fn given_two_active_quarters_when_one_has_run_then_it_owes_half_of_that_to_the_other() {
+    let (mut scheduler, mut actions) = two_quarters();
+    let done = unit(VmId(0), MS);
+    scheduler.on(Nanos(MS), done, &mut actions).unwrap();
+    let lag = |id| scheduler.account(VmId(id)).unwrap().lag;
+    assert_eq!((lag(0), lag(1)), (-500_000, 500_000));
+}
+
+#[test]
+fn given_gaps_between_units_then_the_clock_goes_with_the_work_and_not_with_the_time() {
+    let (mut scheduler, mut actions) = two_quarters();
+    for n in 1..=1_000 {
+        // A millisecond passes for each 0.6 ms of work.
+        let holder = scheduler.holder(ENGINE).expect("both have work");
+        let done = unit(holder, 600 * US);
+        scheduler.on(Nanos(n * MS), done, &mut actions).unwrap();
+        actions.clear();
+        for id in 0..2 {
+            let lag = scheduler.account(VmId(id)).unwrap().lag;
+            assert!(lag.unsigned_abs() <= MS, "after {n} units: {lag}");
+        }
     }
 }
