@@ -10,6 +10,7 @@
 //!
 //! Completions never wait for the mutex: the thread that tells them may hold the engine, and every other VM would wait
 //! with it for as long as this VM's guest keeps its device busy. They go into a box; whoever holds the state empties it.
+//! For the same reason that thread only answers what is complete; what waited for it is started by the event loop.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
@@ -102,13 +103,13 @@ impl Gpu {
                 Err(TryLockError::WouldBlock) => return,
             };
             let State {
-                events,
                 session,
                 completions,
+                ..
             } = &mut *state;
             std::mem::swap(&mut *self.completed(), completions);
             if let Some(session) = session {
-                session.complete(completions, events);
+                session.complete(completions);
             }
             completions.clear();
         }

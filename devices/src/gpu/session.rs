@@ -118,6 +118,7 @@ impl Session {
         }
         let memory = self.memory.memory();
         let memory = RingMemory::new(&memory);
+        self.start_ready(&memory, events);
         match self.drain(&memory, events) {
             Ok(Turn::Idle) => {}
             Ok(Turn::More) => {
@@ -130,8 +131,9 @@ impl Session {
         self.interrupt_driver(&memory);
     }
 
-    /// Work on the hardware queue has ended.
-    pub(crate) fn complete(&mut self, completions: &[Completion], events: &mut DisplayEvents) {
+    /// Work on the hardware queue has ended: it is answered. What waited for it is left to the event loop, since whoever
+    /// tells completions may hold the engine that other VMs want, and a command may take long: an UNREF unmaps an image.
+    pub(crate) fn complete(&mut self, completions: &[Completion]) {
         let memory = self.memory.memory();
         let memory = RingMemory::new(&memory);
         let mut presented = false;
@@ -149,7 +151,6 @@ impl Session {
             };
             presented |= completion.status.is_ok() && self.is_visible_present(ticket);
             self.finish(&memory, ticket, ended(completion.status));
-            self.start_ready(&memory, events);
         }
         if presented {
             self.translator.notify_present();
@@ -514,9 +515,9 @@ impl Session {
             .is_some_and(|pending| pending.touches.scanouts != 0)
     }
 
-    /// Commands are done: queues that waited for that are served again, by the event loop.
+    /// Commands are done: commands and queues that waited for that are served again, by the event loop.
     fn resume(&mut self) {
-        let waits = self.paused || self.gate.is_some();
+        let waits = self.paused || self.gate.is_some() || !self.ready.is_empty();
         if !waits || self.broken {
             return;
         }

@@ -121,6 +121,7 @@ fn given_a_create_that_waited_for_its_id_then_it_waits_for_memory_too() {
             progress_fence_id: fence,
             status: Ok(()),
         }]);
+        rig.run_event_loop();
     };
     let heads = |rig: &mut Rig| -> Vec<u16> {
         let used = rig.control.pop_used();

@@ -59,6 +59,21 @@ fn completions_of_another_queue_of_no_command_or_told_twice_change_nothing() {
 }
 
 #[test]
+fn what_waited_is_started_by_the_event_loop_and_not_by_whoever_tells_the_completion() {
+    let (mut golden, sent) = held();
+    let unref = golden
+        .rig
+        .queue(&Request::new(Command::ResourceUnref { resource: res(1) }));
+    golden.rig.kick();
+    let calls = golden.rig.ddi.calls_made();
+    tell(&golden, golden.queue, 1, Ok(()));
+    assert_eq!(golden.rig.control.pop_used(), [(sent.head, 24)]);
+    assert_eq!(golden.rig.ddi.calls_made(), calls, "a driver call");
+    golden.rig.run_event_loop();
+    assert_eq!(golden.rig.control.pop_used(), [(unref.head, 24)]);
+}
+
+#[test]
 fn a_completion_of_before_a_reset_means_nothing_after_it() {
     let (mut golden, _) = held();
     let old = golden.queue;
