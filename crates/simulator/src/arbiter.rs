@@ -56,7 +56,7 @@ impl Shipped {
     /// The scheduler with all VMs of a scenario, idle.
     ///
     /// # Errors
-    /// What the scheduler refuses: `fixed` has no place for a VM without a share.
+    /// If the policy does not admit one of the VMs.
     pub fn new(policy: Policy, vms: &[Vm]) -> Result<Self, SchedulerError> {
         let mut scheduler = Scheduler::new(SchedulerConfig { policy, engines: 1 })?;
         let mut actions = Actions::new();
@@ -149,7 +149,7 @@ impl Arbiter for Shipped {
 /// Whoever decides under `contender`.
 ///
 /// # Errors
-/// What the scheduler refuses: `fixed` has no place for a VM without a share.
+/// If the policy does not admit one of the VMs.
 pub fn arbiter(contender: Contender, vms: &[Vm]) -> Result<Box<dyn Arbiter>, SchedulerError> {
     let shipped = |policy| -> Result<Box<dyn Arbiter>, SchedulerError> {
         Ok(Box::new(Shipped::new(policy, vms)?))

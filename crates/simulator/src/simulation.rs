@@ -42,7 +42,7 @@ impl Observer for Watchers {
 /// Runs a scenario under a contender; the rows of the trace are kept if `keep_trace`, its hash always.
 ///
 /// # Errors
-/// If the contender has no place for one of the VMs.
+/// If the contender does not admit one of the VMs.
 pub fn simulate(
     scenario: &Scenario,
     contender: Contender,

@@ -205,19 +205,19 @@ fn given_a_wrong_command_line_then_the_code_is_2_and_given_no_file_it_is_1() {
 }
 
 #[test]
-fn given_a_vm_without_a_share_then_fixed_refuses_it_and_guaranteed_lends_to_it() {
+fn given_a_vm_without_a_share_then_nothing_is_promised_to_it_and_what_is_left_is_lent() {
     let text = GOOD.replace("share_ppm = 400000", "share_ppm = 0");
     let scenario = file("lent.toml", &text);
-    let scenario = scenario.to_str().unwrap();
-    let fixed = simulator(&["run", scenario, "--policy", "fixed"]);
-    assert_eq!(fixed.status.code(), Some(2), "{fixed:?}");
-    assert_eq!(
-        fixed.stderr.iter().filter(|&&byte| byte == b'\n').count(),
-        1,
-        "{fixed:?}"
-    );
-    let guaranteed = simulator(&["run", scenario, "--policy", "guaranteed"]);
-    assert!(guaranteed.status.success(), "{guaranteed:?}");
+    let json = file("lent.json", "");
+    let (scenario, out) = (scenario.to_str().unwrap(), json.to_str().unwrap());
+    let output = simulator(&["run", scenario, "--policy", "guaranteed", "--json", out]);
+    assert!(output.status.success(), "{output:?}");
+    let report: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    let lent = &report["report"]["vms"][1];
+    assert!(lent["late"].is_null(), "{lent}");
+    assert!(lent["service_ns"].as_u64().unwrap() > 0, "{lent}");
+    assert_eq!(report["report"]["vms"][0]["late"], 0);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! Earliest eligible virtual deadline first, after Stoica and Abdel-Wahab and the documentation of Linux.
 //!
 //! It re-expresses that description, not the code: requests of 1 ms; eligible is who is not ahead of the weighted mean of
-//! those who have work; the earliest deadline of these is next. What a VM owes survives its sleep; what it is owed does up
-//! to one request.
+//! those who have work; the earliest deadline of these is next. What a VM owes survives its sleep until the
+//! others have caught up (as with Linux's deferred dequeue); what it is owed does up to one request.
 
 use super::{SCALE, virtual_length};
 use crate::arbiter::{Arbiter, Next, Pick};
@@ -16,7 +16,7 @@ struct Task {
     weight: u64,
     runtime: i128,
     deadline: i128,
-    /// While it sleeps: how far it was behind the mean.
+    /// While it sleeps: what it was owed, as how far it was behind the mean.
     lag: i128,
     ready: bool,
 }
@@ -70,7 +70,8 @@ impl Arbiter for Eevdf {
     fn ready(&mut self, _now: u64, vm: usize, _bound: Option<u64>) {
         let mean = self.mean();
         let task = &mut self.tasks[vm];
-        task.runtime = mean - task.lag;
+        // A debt is paid once the mean has passed it.
+        task.runtime = task.runtime.max(mean - task.lag);
         task.ready = true;
         task.renew();
     }
@@ -84,7 +85,7 @@ impl Arbiter for Eevdf {
         if next == Next::Nothing {
             let mean = self.mean();
             let task = &mut self.tasks[vm];
-            task.lag = (mean - task.runtime).min(virtual_length(REQUEST, task.weight));
+            task.lag = (mean - task.runtime).clamp(0, virtual_length(REQUEST, task.weight));
             task.ready = false;
         }
     }
