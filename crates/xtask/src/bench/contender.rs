@@ -38,6 +38,18 @@ impl Contender {
     }
 }
 
+/// Checks that both can run here.
+///
+/// # Errors
+/// Says in one sentence what is missing and what to do about it.
+pub fn check() -> Result<()> {
+    machine::rig_1()?;
+    if !programs::exists(QEMU) {
+        bail!("there is no {QEMU} to compare with: run `cargo xtask prepare`");
+    }
+    Ok(())
+}
+
 /// How to start both.
 #[derive(Debug)]
 pub struct Stable {
@@ -46,24 +58,17 @@ pub struct Stable {
 }
 
 impl Stable {
-    /// Checks that both can run here.
-    ///
-    /// # Errors
-    /// Says in one sentence what is missing and what to do about it.
-    pub fn open(artifacts: Artifacts) -> Result<Self> {
-        machine::rig_1()?;
-        if !programs::exists(QEMU) {
-            bail!("there is no {QEMU} to compare with: run `cargo xtask prepare`");
-        }
+    /// Both, ready to start.
+    pub fn new(artifacts: Artifacts) -> Self {
         // A KVM without VT-x or AMD-V refuses an MSR that QEMU 10 sets for this feature, which concerns no measurement.
         let qemu_cpu = match LinuxHost::of_machine() {
             LinuxHost::OwnKvm => "host",
             LinuxHost::EmulatedMachine => "host,-arch-capabilities",
         };
-        Ok(Self {
+        Self {
             artifacts,
             qemu_cpu,
-        })
+        }
     }
 
     /// The command by which this VMM boots the guest with this load.

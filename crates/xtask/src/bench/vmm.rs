@@ -14,7 +14,7 @@ use super::load::Load;
 use super::machine::{self, Machine};
 use super::quantity::Quantity;
 use super::report::{Report, Row};
-use super::{memcpy, profile};
+use super::{contender, memcpy, profile};
 
 /// How to measure.
 #[derive(Debug, Args)]
@@ -58,10 +58,11 @@ impl Measured {
 /// # Errors
 /// When something is missing (the message says what to do about it) or fails.
 pub fn run(options: &Options) -> Result<()> {
-    let stable = Stable::open(Artifacts::build()?)?;
+    contender::check()?;
     if options.profile {
         profile::check()?;
     }
+    let stable = Stable::new(Artifacts::build()?);
     let loads = if options.load.is_empty() {
         Load::ALL.to_vec()
     } else {
@@ -131,7 +132,7 @@ fn measure(stable: &Stable, loads: &[Load], rounds: u32) -> Result<Measured> {
 
 /// Both commands with `LOAD` in the place of the guest's command line, then the loads.
 fn report_commands(stable: &Stable, loads: &[Load]) -> Vec<String> {
-    let command = |contender| super::contender::shown(&stable.command(contender, "LOAD"));
+    let command = |contender| contender::shown(&stable.command(contender, "LOAD"));
     let load = |load: &Load| format!("LOAD of {}: {}", load.title(), load.words(1));
     Contender::BOTH
         .into_iter()
