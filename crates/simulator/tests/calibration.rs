@@ -236,3 +236,16 @@ fn given_a_hundred_adversarial_set_ups_then_only_the_guarantee_holds_in_all_of_t
         }
     }
 }
+
+#[test]
+fn given_changes_of_hands_that_cost_time_when_the_shares_leave_room_for_them_then_the_bound_holds()
+{
+    let text = include_str!("../scenarios/switch-cost.toml");
+    let mut scenario = Scenario::parse(text).unwrap();
+    scenario.duration = 4_000_000_000;
+    let report = run(&scenario, Contender::Guaranteed);
+    assert!(report.books.switch_ns > 0);
+    assert_eq!(report.books.idle_ns, 0);
+    let late: u64 = report.vms.iter().filter_map(|vm| vm.late).sum();
+    assert_eq!(late, 0);
+}
