@@ -37,12 +37,6 @@ pub enum SchedulerError {
         /// Its guarantee.
         guarantee: Ppm,
     },
-    /// Under a table of slots a VM without a guarantee would never run.
-    #[error("VM {} has no guarantee, so it would have no slot under the policy fixed: give it one above 0", .vm.0)]
-    NoSlot {
-        /// The VM.
-        vm: VmId,
-    },
     /// No such VM, or it is leaving.
     #[error("VM {} is not known here", .vm.0)]
     UnknownVm {

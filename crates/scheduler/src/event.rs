@@ -53,6 +53,7 @@ pub enum Event {
         more: bool,
     },
     /// The instant asked for by the last [`Action::WakeAt`] has come.
+    /// Said too soon, it is answered by the request again, so no wake-up is lost.
     Timer,
 }
 

@@ -83,7 +83,7 @@ impl Scheduler {
         Ok(Self {
             clock: Clock::default(),
             vms: Table::new(),
-            admission: Admission::new(config.policy),
+            admission: Admission::default(),
             engine: Engine {
                 discipline: config.policy.discipline(),
                 holder: None,
@@ -113,7 +113,9 @@ impl Scheduler {
     ) -> Result<(), SchedulerError> {
         let now = self.clock.follow(now);
         self.engine.discipline.advance(now);
-        if self.wake_at.is_some_and(|at| at <= now) {
+        // A timer that rang is gone, though it may have been set for an earlier request: threads that carry out actions may
+        // overtake each other.
+        if matches!(event, Event::Timer) || self.wake_at.is_some_and(|at| at <= now) {
             self.wake_at = None;
         }
         self.release_throttled(now);

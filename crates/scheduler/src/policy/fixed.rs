@@ -7,7 +7,7 @@
 //! - *Exactly the slot.* A VM never gets more than its slot; a slot that its owner does not use stays idle.
 //! - *Every overrun is paid by its owner.* A unit that runs past its slot makes the table late, and no neighbour's slot
 //!   shorter; the owner's next slots are left out until the table is on time again.
-//! - A VM without a guarantee would never run, and is refused. Slices do not count. A limit is kept as with any policy, but
+//! - A VM without a guarantee has no slot: it is admitted, and its work waits until it gets one. Slices do not count. A limit is kept as with any policy, but
 //!   never reached: it is not below the guarantee.
 //!
 //! # Formula
@@ -34,7 +34,7 @@
 //! 4. What a VM owed when it left is kept by name, and shrinks as if it had stayed: [`super::leavers`].
 //!
 //! # Tests
-//! In `tests/scheduler/`: `fixed.rs` (the table, byte-equal traces, overruns, gaps, refusals), `every_policy.rs` (books,
+//! In `tests/scheduler/`: `fixed.rs` (the table, byte-equal traces, overruns, gaps), `every_policy.rs` (books,
 //! limits, joining and leaving, determinism, names, the end of the clock). And `tests/steady_state.rs`: no allocation.
 
 use super::Discipline;
@@ -69,8 +69,11 @@ impl Place {
         self.start.saturating_add(self.length)
     }
 
-    /// Table time at which the slot begins next, after `time`.
+    /// Table time at which the slot begins next, after `time`; at the end of time if there is none.
     fn opening(&self, time: u64) -> u64 {
+        if self.length == 0 {
+            return u64::MAX;
+        }
         let this = (time - time % FRAME).saturating_add(self.start);
         if this > time {
             this
@@ -185,8 +188,14 @@ impl Fixed {
         }
     }
 
-    /// Gives a VM that is not in the table a slot of `length`.
+    /// Gives a VM that is not in the table a slot of `length`, unless that is nothing.
     fn lay(&mut self, slot: Slot, length: u64) {
+        if length == 0 {
+            if let Some(place) = self.place_mut(slot) {
+                place.length = 0;
+            }
+            return;
+        }
         let mut free = 0;
         let mut at = self.order.len();
         for (n, &other) in self.order.iter().enumerate() {
@@ -361,9 +370,9 @@ impl Discipline for Fixed {
         };
         place.estimate.set_profile(profile);
         place.weight = weight_of(profile);
-        if length < place.length {
+        if (1..place.length).contains(&length) {
             place.length = length;
-        } else if length > place.length {
+        } else if length != place.length {
             self.take_out(slot);
             self.lay(slot, length);
         }
@@ -448,6 +457,6 @@ impl Discipline for Fixed {
         // Table time jumps where somebody pays: look again there.
         let next = first.min(self.next_payment().unwrap_or(first));
         let away = next.saturating_sub(self.time);
-        Some(self.clock.saturating_add(away.max(1)))
+        (next != u64::MAX).then(|| self.clock.saturating_add(away.max(1)))
     }
 }

@@ -28,7 +28,8 @@ pub enum Policy {
     #[default]
     Guaranteed,
     /// Each VM has its slot in every frame of a table, and nothing else: what others do changes neither when it may run nor
-    /// for how long, and a slot that its owner does not use stays idle. `policy/fixed.rs`.
+    /// for how long, and a slot that its owner does not use stays idle. A VM without a guarantee has no slot, and waits until it
+    /// gets one. `policy/fixed.rs`.
     Fixed,
     /// The engine is divided by weight among the VMs that have work; nothing is kept for those who sleep.
     /// `policy/fair.rs`.
@@ -46,11 +47,6 @@ impl Policy {
             Self::Fair => Box::new(Fair::default()),
             Self::BestEffort => Box::new(BestEffort::default()),
         }
-    }
-
-    /// Whether a VM without a guarantee would never run, so that it is refused.
-    pub(crate) fn requires_guarantee(self) -> bool {
-        self == Self::Fixed
     }
 }
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! `fixed`: a table of slots, which nobody's load can change.
 
-use rondo_scheduler::{
-    Action, Actions, Event, Nanos, Policy, Scheduler, SchedulerConfig, SchedulerError, VmId,
-};
+use rondo_scheduler::{Action, Actions, Event, Nanos, Policy, Scheduler, SchedulerConfig, VmId};
 
 use crate::random::Random;
 use crate::world::{ENGINE, Guest, Load, MS, US, World, share};
@@ -261,28 +259,39 @@ fn given_a_debt_when_years_pass_at_once_then_it_is_paid_without_walking_every_fr
 }
 
 #[test]
-fn given_no_guarantee_then_the_vm_is_refused_with_the_remedy() {
+fn given_no_guarantee_then_the_vm_has_no_slot_and_waits_until_it_gets_one() {
     let config = SchedulerConfig {
         policy: Policy::Fixed,
         ..SchedulerConfig::default()
     };
     let mut scheduler = Scheduler::new(config).unwrap();
     let mut actions = Actions::new();
-    let (vm, profile) = (VmId(7), share(0));
-    let error = scheduler.on(Nanos(0), Event::AddVm { vm, profile }, &mut actions);
-    assert_eq!(error, Err(SchedulerError::NoSlot { vm }));
-    assert_eq!(
-        error.unwrap_err().to_string(),
-        "VM 7 has no guarantee, so it would have no slot under the policy fixed: give it one above 0"
-    );
-    let some = Event::AddVm {
-        vm,
-        profile: share(1),
+    let mut tell = |now, event| -> Vec<Action> {
+        scheduler.on(Nanos(now), event, &mut actions).unwrap();
+        actions.drain().collect()
     };
-    assert_eq!(scheduler.on(Nanos(0), some, &mut actions), Ok(()));
-    let none = scheduler.on(Nanos(0), Event::SetProfile { vm, profile }, &mut actions);
-    assert_eq!(none, Err(SchedulerError::NoSlot { vm }));
-    assert_eq!(scheduler.profile(vm), Some(share(1)));
+    let (vm, profile) = (VmId(7), share(0));
+    assert_eq!(tell(0, Event::AddVm { vm, profile }), []);
+    assert_eq!(tell(1, Event::Ready { vm }), [], "not even a timer");
+    assert_eq!(tell(3 * FRAME + MS, Event::Timer), []);
+    let some = Event::SetProfile {
+        vm,
+        profile: share(500_000),
+    };
+    let granted = Action::Grant { engine: ENGINE, vm };
+    assert_eq!(tell(3 * FRAME + 2 * MS, some), [granted]);
+    // Taken away in the middle of a unit: the unit is the last.
+    let none = Event::SetProfile { vm, profile };
+    assert_eq!(tell(3 * FRAME + 3 * MS, none), []);
+    let done = Event::UnitDone {
+        engine: ENGINE,
+        vm,
+        ran: Nanos(2 * MS),
+        more: true,
+    };
+    let revoked = Action::Revoke { engine: ENGINE, vm };
+    assert_eq!(tell(3 * FRAME + 4 * MS, done), [revoked]);
+    assert_eq!(tell(9 * FRAME, Event::Timer), []);
 }
 
 #[test]
