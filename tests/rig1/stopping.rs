@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! Ways to end: by the guest, by a signal, by the clock; and what each leaves behind.
 
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+
 use rondo_guest::pattern;
 use rondo_tests::picture::Picture;
 use rondo_tests::rondo::{self, Running, is_whole_png};
@@ -203,11 +208,45 @@ fn given_a_running_vm_when_asked_through_its_socket_then_it_resizes_reports_and_
 fn given_a_standard_output_that_takes_nothing_when_the_demo_runs_then_it_ends_with_its_verdict() {
     let _machine = machine_time::alone();
     let full = || std::fs::File::create("/dev/full").unwrap();
-    let ended = std::process::Command::new(rondo::binary().unwrap())
+    let ended = Command::new(rondo::binary().unwrap())
         .args(["demo", "--guarantee", "50,50", "--seconds", "1"])
         .stdout(full())
         .stderr(full())
         .status()
         .unwrap();
     assert!(matches!(ended.code(), Some(0 | 1)), "{ended}");
+}
+
+#[test]
+fn given_a_console_that_nobody_reads_when_sigterm_comes_then_rondo_ends() {
+    let _machine = machine_time::together();
+    let place = tempdir().unwrap();
+    let (mut full, console) = UnixStream::pair().unwrap();
+    full.set_nonblocking(true).unwrap();
+    // What the console writes to is full from the start: the guest's first line has nowhere to go.
+    let mut other_end = console.try_clone().unwrap();
+    other_end.set_nonblocking(true).unwrap();
+    while other_end.write(&[0; 4096]).is_ok() {}
+    console.set_nonblocking(false).unwrap();
+    let mut child = Command::new(rondo::binary().unwrap())
+        .current_dir(place.path())
+        .args(["run", "--kernel", GUEST, "--control", "control"])
+        .stdout(OwnedFd::from(console))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let first_frame = || {
+        let ended = rondo::run(place.path(), &["ctl", "control", "report"]).unwrap();
+        serde_json::from_str::<serde_json::Value>(&ended.stdout)
+            .is_ok_and(|report| report["vms"][0]["frames"].as_u64() > Some(0))
+    };
+    while !first_frame() {}
+    let kill = Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    // Until here somebody could have read it, had they wanted to.
+    assert!(full.read(&mut [0; 1]).is_ok());
 }

@@ -8,6 +8,9 @@ use log::LevelFilter;
 use rondo::cli::{Cli, exit_code};
 use rondo::terminal;
 
+/// How the software GPU's worker threads are called.
+const WORKER_THREADS: &str = "gpu-vm-";
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(cli.verbose);
@@ -26,11 +29,18 @@ fn start_logging(verbose: u8) {
     env_logger::Builder::new().filter_level(level).init();
 }
 
-/// A panic on any thread is a bug of ours: the terminal is given back and the process ends, rather than go on with a
-/// device that nobody serves.
+/// A panic is a bug of ours: the terminal is given back and the process ends, rather than go on with a device that nobody
+/// serves. A GPU worker's is let be: it costs its VM the GPU, and nobody else.
 fn leave_loudly() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        let worker = std::thread::current()
+            .name()
+            .is_some_and(|name| name.starts_with(WORKER_THREADS));
+        if worker {
+            report(panic);
+            return;
+        }
         terminal::restore();
         report(panic);
         std::process::abort();

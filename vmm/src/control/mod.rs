@@ -6,10 +6,10 @@
 
 mod server;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use crate::report::Report;
 pub use server::{ControlServer, Pending};
 
 /// Longest line that either side reads: a report of 1,000 VMs fits.
-const LONGEST_LINE: u64 = 1 << 20;
+const LONGEST_LINE: usize = 1 << 20;
 /// How long either side waits for the other one.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -87,7 +87,6 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Answer, String> {
         )
     };
     let mut stream = UnixStream::connect(socket).map_err(gone)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(gone)?;
     let mut line = serde_json::to_string(request).map_err(|error| error.to_string())?;
     line.push('\n');
     stream.write_all(line.as_bytes()).map_err(gone)?;
@@ -96,9 +95,26 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Answer, String> {
         .map_err(|_| format!("what answers at {} is no rondo", socket.display()))
 }
 
-/// One line without its end, of bounded length.
-fn read_line(stream: &UnixStream) -> std::io::Result<String> {
-    let mut line = String::new();
-    BufReader::new(stream.take(LONGEST_LINE)).read_line(&mut line)?;
+/// One line without its end, of bounded length and within [`PATIENCE`], however slowly its bytes come.
+fn read_line(mut stream: &UnixStream) -> io::Result<String> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut line = Vec::new();
+    let mut chunk = [0; 4096];
+    while !line.ends_with(b"\n") {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let count = stream.read(&mut chunk)?;
+        line.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        if count == 0 {
+            break;
+        }
+        if line.len() > LONGEST_LINE {
+            return Err(io::Error::other("the line is too long"));
+        }
+    }
+    let line = String::from_utf8(line).map_err(io::Error::other)?;
     Ok(line.trim_end().to_owned())
 }

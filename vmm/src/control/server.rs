@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
@@ -34,10 +35,40 @@ impl Pending {
 #[derive(Debug)]
 pub struct ControlServer {
     path: PathBuf,
-    requests: Receiver<Pending>,
+    requests: Option<Receiver<Pending>>,
     arrived: EventFd,
-    stopping: Arc<AtomicBool>,
+    line: Arc<Line>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread is doing, for whoever wants it to end.
+#[derive(Debug, Default)]
+struct Line {
+    stopping: AtomicBool,
+    /// The connection that is being served.
+    current: Mutex<Option<UnixStream>>,
+}
+
+impl Line {
+    /// Takes a connection in hand, unless it is time to end.
+    fn take_up(&self, stream: &UnixStream) -> bool {
+        let mut current = self.current();
+        *current = stream.try_clone().ok();
+        !self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Lets nobody's silence hold up the end.
+    fn end(&self) {
+        self.stopping.store(true, Ordering::Release);
+        if let Some(stream) = &*self.current() {
+            // It may be closed already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<UnixStream>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ControlServer {
@@ -51,17 +82,17 @@ impl ControlServer {
             fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
             let arrived = EventFd::new(EFD_NONBLOCK)?;
             let notify = arrived.try_clone()?;
-            let stopping = Arc::new(AtomicBool::new(false));
-            let seen = Arc::clone(&stopping);
+            let line = Arc::new(Line::default());
+            let served = Arc::clone(&line);
             let (sender, requests) = mpsc::channel();
             let thread = std::thread::Builder::new()
                 .name("control".to_owned())
-                .spawn(move || serve(&listener, &sender, &notify, &seen))?;
+                .spawn(move || serve(&listener, &sender, &notify, &served))?;
             Ok(Self {
                 path: path.to_owned(),
-                requests,
+                requests: Some(requests),
                 arrived,
-                stopping,
+                line,
                 thread: Some(thread),
             })
         };
@@ -76,14 +107,16 @@ impl ControlServer {
 
     /// The next request, if there is one.
     pub fn next(&self) -> Option<Pending> {
-        self.requests.try_recv().ok()
+        self.requests.as_ref()?.try_recv().ok()
     }
 }
 
 impl Drop for ControlServer {
     fn drop(&mut self) {
-        // The thread waits for a connection: an empty one lets it see that it should end.
-        self.stopping.store(true, Ordering::Release);
+        // The thread waits for an answer, which nobody will give; or for a client's bytes; or for a connection, of which an
+        // empty one lets it see that it should end.
+        self.requests = None;
+        self.line.end();
         let woken = UnixStream::connect(&self.path).is_ok();
         let _ = fs::remove_file(&self.path);
         if let Some(thread) = self.thread.take()
@@ -94,20 +127,15 @@ impl Drop for ControlServer {
     }
 }
 
-/// Serves one connection after the other, until it finds `stopping` set at the next one.
-fn serve(
-    listener: &UnixListener,
-    requests: &Sender<Pending>,
-    notify: &EventFd,
-    stopping: &AtomicBool,
-) {
+/// Serves one connection after the other, until it is told to end.
+fn serve(listener: &UnixListener, requests: &Sender<Pending>, notify: &EventFd, line: &Line) {
     for stream in listener.incoming() {
-        if stopping.load(Ordering::Acquire) {
-            return;
-        }
         let Ok(mut stream) = stream else {
             continue;
         };
+        if !line.take_up(&stream) {
+            return;
+        }
         let (reply, answers) = mpsc::sync_channel(1);
         let answer = match read_request(&stream) {
             Ok(request) => {
@@ -133,8 +161,7 @@ fn serve(
 
 fn read_request(stream: &UnixStream) -> Result<Request, String> {
     let line = stream
-        .set_read_timeout(Some(PATIENCE))
-        .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))
+        .set_write_timeout(Some(PATIENCE))
         .and_then(|()| read_line(stream))
         .map_err(|error| format!("the request cannot be read: {error}"))?;
     serde_json::from_str(&line).map_err(|error| format!("the request is not understood: {error}"))
@@ -142,6 +169,8 @@ fn read_request(stream: &UnixStream) -> Result<Request, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::super::{Answer, Request, ask};
     use super::*;
 
@@ -193,6 +222,21 @@ mod tests {
             let line = read_line(&stream).expect("it answers");
             assert!(line.contains("refused"), "{rubbish:?}: {line}");
         }
+    }
+
+    #[test]
+    fn a_client_that_says_nothing_does_not_hold_up_the_end() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("rondo.sock");
+        let server = ControlServer::listen(&path).expect("the folder is ours");
+        let mut silent = UnixStream::connect(&path).expect("it listens");
+        while server.line.current().is_none() {
+            std::thread::yield_now();
+        }
+        drop(server);
+        // Served to the end: the connection is shut, not timed out.
+        let mut rest = Vec::new();
+        silent.read_to_end(&mut rest).expect("it is shut");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::boot::KernelSource;
 use crate::cli::Failure;
 use crate::config::{Discovery, Kernel, Share, VmSpec};
 use crate::guest_image::GUEST_ELF;
-use crate::kvm::Hypervisor;
+use crate::kvm::{Hypervisor, interprets_kernels};
 use crate::memory::MemorySize;
 use crate::report::VmAccount;
 use crate::vm::{CpuCount, RunningVm, Vm, VmBuilder, VmConfig, VmError, VmHandle, VmOutcome};
@@ -58,7 +58,7 @@ impl Guest {
         };
         let mut builder = machine(hypervisor, &spec).map_err(fail)?;
         let serial = builder
-            .add_serial(serial_output(console, &spec.name))
+            .add_serial(serial_output(console, &spec.name, builder.handle()))
             .map_err(fail)?;
         let graphics = match (&spec.gpu, guarantee) {
             (Some(gpu_spec), Some(guarantee)) => Some(Graphics::add(
@@ -211,6 +211,14 @@ impl Guest {
 }
 
 fn machine(hypervisor: &Hypervisor, spec: &VmSpec) -> Result<VmBuilder, VmError> {
+    // A stock kernel would die there, after minutes of silence.
+    if spec.discovery == Discovery::Acpi && interprets_kernels() {
+        log::warn!(
+            "{}: this host shows no VT-x or AMD-V, so its KVM can only interpret guest kernels; expect a stock kernel to die early, and use a \
+             host with hardware virtualization",
+            spec.name
+        );
+    }
     let kernel = match &spec.kernel {
         Kernel::File(path) => KernelSource::File(path.clone()),
         Kernel::BuiltinDemo => KernelSource::Embedded {

@@ -1,29 +1,92 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! Where the bytes of a guest's serial port go.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd};
 
 use super::Console;
+use crate::vm::VmHandle;
 
 /// Longest line that is kept together; a guest that never ends its lines has them cut.
 const LONGEST_LINE: usize = 1024;
 
-/// The writer for the serial port of the VM called `name`.
+/// The writer for the serial port of `vm`, called `name`.
 #[must_use]
-pub fn serial_output(console: Console, name: &str) -> Box<dyn Write + Send> {
+pub fn serial_output(console: Console, name: &str, vm: VmHandle) -> Box<dyn Write + Send> {
     match console {
-        Console::Terminal => Box::new(io::stdout()),
+        Console::Terminal => Box::new(PatientStdout::new(vm)),
         Console::Lines => {
             let name = name.to_owned();
+            let mut stdout = PatientStdout::new(vm);
             Box::new(Lines::new(move |line: &str| {
-                // A closed standard output is no reason to stop a VM.
-                let _ = writeln!(io::stdout().lock(), "[{name}] {line}");
+                // A closed standard output is no reason to stop a VM. One write, so that lines of several VMs stay whole.
+                let _ = stdout.write_all(format!("[{name}] {line}\n").as_bytes());
             }))
         }
         Console::Log => {
             let name = name.to_owned();
             Box::new(Lines::new(move |line: &str| log::debug!("{name}: {line}")))
         }
+    }
+}
+
+/// Standard output, which may be a pipe that nobody reads. The guest is held up then, as by any slow console, but only until its
+/// VM is to end: a vCPU thread that waits here for ever could not be stopped.
+struct PatientStdout {
+    /// `None`: standard output is closed.
+    stdout: Option<File>,
+    vm: VmHandle,
+}
+
+impl PatientStdout {
+    fn new(vm: VmHandle) -> Self {
+        let stdout = io::stdout().as_fd().try_clone_to_owned().ok();
+        Self {
+            stdout: stdout.map(File::from),
+            vm,
+        }
+    }
+}
+
+impl Write for PatientStdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(stdout) = &mut self.stdout else {
+            return Ok(bytes.len());
+        };
+        while !takes_bytes(stdout)? {
+            if self.vm.outcome().is_some() {
+                return Ok(bytes.len());
+            }
+        }
+        // What is writable takes a few bytes without waiting (a pipe up to PIPE_BUF, 4096).
+        stdout.write(bytes.get(..LONGEST_LINE).unwrap_or(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits for a moment; whether the file can be written to without waiting, or is broken, which the next write will tell.
+#[allow(unsafe_code)]
+fn takes_bytes(file: &File) -> io::Result<bool> {
+    const MOMENT_MS: libc::c_int = 50;
+    let mut poll = libc::pollfd {
+        fd: file.as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: the pointer is to one live pollfd, as the count says, and the call keeps no pointer to it.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, MOMENT_MS) };
+    match ready {
+        0 => Ok(false),
+        1.. => Ok(true),
+        _ => match io::Error::last_os_error() {
+            // The signal that stops vCPUs, for one.
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            error => Err(error),
+        },
     }
 }
 
