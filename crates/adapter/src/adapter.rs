@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ddi::{
-    AdapterCallbacks, AdapterCaps, ChildStatus, CommitVidPn, ContextSchedulingProperties,
-    CreateAllocation, CreateContext, CreateProcess, CreateProcessFlags, Ddi, DdiResult, Guid,
-    PagingOperation, PriorityBands, SetPointerPosition, SetPointerShape, SetVidPnSourceAddress,
-    SetVirtualMachineData, SubmitCommand, Suspension, VidPnSourceId, VirtualGpuProfile,
-    VmConnection, VmHost, VmStatistics,
+    AdapterCallbacks, AdapterCaps, ChildStatus, CommitVidPn, ContextOwner,
+    ContextSchedulingProperties, CreateAllocation, CreateContext, CreateProcess,
+    CreateProcessFlags, Ddi, DdiResult, Guid, PagingOperation, PriorityBands, SetPointerPosition,
+    SetPointerShape, SetVidPnSourceAddress, SetVirtualMachineData, SubmitCommand, Suspension,
+    VidPnSourceId, VirtualGpuProfile, VmConnection, VmHost, VmStatistics,
 };
 use crate::handle::{
     AllocationHandle, ContextHandle, DeviceHandle, HwQueueHandle, KmdProcessHandle,
 };
+use crate::scheduling_log::SchedulingLog;
 use crate::status::NtStatus;
 
 impl Default for PriorityBands {
@@ -284,6 +285,18 @@ impl VmHost for Adapter {
         worker: KmdProcessHandle,
     ) -> DdiResult<Option<SetVirtualMachineData>> {
         self.driver()?.virtual_machine_data(worker)
+    }
+
+    fn set_scheduling_log_buffer(
+        &self,
+        worker: KmdProcessHandle,
+        log: Option<Arc<SchedulingLog>>,
+    ) -> DdiResult<()> {
+        self.driver()?.set_scheduling_log_buffer(worker, log)
+    }
+
+    fn query_contexts(&self, worker: KmdProcessHandle) -> DdiResult<Vec<ContextOwner>> {
+        self.driver()?.query_contexts(worker)
     }
 
     fn set_child_status(

@@ -15,6 +15,7 @@ pub use args::*;
 use crate::handle::{
     AllocationHandle, ContextHandle, DeviceHandle, HwQueueHandle, KmdProcessHandle,
 };
+use crate::scheduling_log::SchedulingLog;
 use crate::status::NtStatus;
 
 /// What a driver call gives back.
@@ -197,6 +198,31 @@ pub trait VmHost: Ddi {
         &self,
         worker: KmdProcessHandle,
     ) -> DdiResult<Option<SetVirtualMachineData>> {
+        let _ = worker;
+        Err(NtStatus::NotImplemented)
+    }
+
+    /// `DxgkDdiSetSchedulingLogBuffer`, for one VM: from now on its contexts' changes of state are written to `log`, and
+    /// nowhere with `None`, as at first. A swap: after the call nothing is written to an earlier log. A new log begins with
+    /// the states that are not idle.
+    ///
+    /// # Errors
+    /// As [`VmHost::set_callbacks`]; [`NtStatus::InvalidParameter`] if the log is in use already,
+    /// [`NtStatus::NotImplemented`] by a driver that keeps none.
+    fn set_scheduling_log_buffer(
+        &self,
+        worker: KmdProcessHandle,
+        log: Option<Arc<SchedulingLog>>,
+    ) -> DdiResult<()> {
+        let _ = (worker, log);
+        Err(NtStatus::NotImplemented)
+    }
+
+    /// The VM's contexts and whose they are, for those who read its log.
+    ///
+    /// # Errors
+    /// As [`VmHost::set_callbacks`]; [`NtStatus::NotImplemented`] by a driver that keeps it to itself.
+    fn query_contexts(&self, worker: KmdProcessHandle) -> DdiResult<Vec<ContextOwner>> {
         let _ = worker;
         Err(NtStatus::NotImplemented)
     }

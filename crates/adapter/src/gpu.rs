@@ -10,6 +10,7 @@ mod allocation;
 mod arbiter;
 mod config;
 mod context;
+mod context_log;
 mod directory;
 mod display;
 mod driver;

@@ -40,5 +40,6 @@ pub mod gpu;
 pub mod guid;
 pub mod handle;
 pub mod recorder;
+pub mod scheduling_log;
 pub mod status;
 pub mod thread_priority;

@@ -10,15 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use call::{Answer, Call, Verb};
 
 use crate::ddi::{
-    AdapterCallbacks, AdapterCaps, ChildStatus, CommitVidPn, ContextSchedulingProperties,
-    CreateAllocation, CreateContext, CreateProcess, Ddi, DdiResult, Guid, PagingOperation,
-    PriorityBands, SetPointerPosition, SetPointerShape, SetVidPnSourceAddress,
-    SetVirtualMachineData, SubmitCommand, Suspension, VidPnSourceId, VirtualGpuProfile,
-    VmConnection, VmHost, VmStatistics,
+    AdapterCallbacks, AdapterCaps, ChildStatus, CommitVidPn, ContextOwner,
+    ContextSchedulingProperties, CreateAllocation, CreateContext, CreateProcess, Ddi, DdiResult,
+    Guid, PagingOperation, PriorityBands, SetPointerPosition, SetPointerShape,
+    SetVidPnSourceAddress, SetVirtualMachineData, SubmitCommand, Suspension, VidPnSourceId,
+    VirtualGpuProfile, VmConnection, VmHost, VmStatistics,
 };
 use crate::handle::{
     AllocationHandle, ContextHandle, DeviceHandle, HwQueueHandle, KmdProcessHandle,
 };
+use crate::scheduling_log::SchedulingLog;
 use crate::status::NtStatus;
 
 /// A call and what became of it.
@@ -385,6 +386,23 @@ impl<D: VmHost + ?Sized> VmHost for Recorder<D> {
     ) -> DdiResult<Option<SetVirtualMachineData>> {
         self.record(Call::VirtualMachineData(worker), |driver| {
             driver.virtual_machine_data(worker)
+        })
+    }
+
+    fn set_scheduling_log_buffer(
+        &self,
+        worker: KmdProcessHandle,
+        log: Option<Arc<SchedulingLog>>,
+    ) -> DdiResult<()> {
+        let entries = log.as_ref().map(|log| log.capacity());
+        self.record(Call::SetSchedulingLogBuffer(worker, entries), |driver| {
+            driver.set_scheduling_log_buffer(worker, log)
+        })
+    }
+
+    fn query_contexts(&self, worker: KmdProcessHandle) -> DdiResult<Vec<ContextOwner>> {
+        self.record(Call::QueryContexts(worker), |driver| {
+            driver.query_contexts(worker)
         })
     }
 

@@ -107,7 +107,8 @@ pub struct VirtualGpuProfile {
     pub slice: Nanos,
     /// Longest unit, if declared.
     pub max_unit: Option<Nanos>,
-    /// A unit longer than this costs its context.
+    /// What a unit may take before it counts as hung, for drivers whose units can hang; those of the software GPU are
+    /// bounded by construction.
     pub hang_timeout: Nanos,
     /// Bytes of host memory that its images, tables, cursors and pending commands may take.
     pub memory_limit: u64,
@@ -364,10 +365,24 @@ pub struct VmStatistics {
     pub longest_wait: Nanos,
     /// All waits together, those that a grant has ended: with the time charged, how long the VM wanted the GPU.
     pub waited: Nanos,
+    /// GPU nanoseconds that it is owed (positive: it has work and is behind its guarantee) or owes (negative: others
+    /// come first until it is paid back).
+    pub lag: i64,
     /// Bytes of host memory accounted now.
     pub memory: u64,
     /// When the first frame was presented, on the driver's clock (monotonic, nanoseconds since the adapter started).
     pub first_frame: Option<Nanos>,
+}
+
+/// A context and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContextOwner {
+    /// The context.
+    pub context: ContextHandle,
+    /// The VM process that has it.
+    pub process: KmdProcessHandle,
+    /// The process' name, as [`CreateProcess::name`] gave it.
+    pub process_name: Option<String>,
 }
 
 /// What the driver needs of the host for one VM.

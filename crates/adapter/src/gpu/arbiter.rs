@@ -260,6 +260,12 @@ impl Arbiter {
             .unwrap_or_default()
     }
 
+    /// GPU nanoseconds that a VM is owed (positive) or owes (negative).
+    pub(super) fn lag(&self, vm: VmId) -> i64 {
+        let core = self.lock();
+        core.scheduler.account(vm).map_or(0, |account| account.lag)
+    }
+
     /// The timer thread's body: wakes the scheduler when it asked for it, until [`Arbiter::stop_timer`].
     pub(super) fn run_timer(&self) {
         while self.timer.wait(&*self.clock) {

@@ -56,6 +56,7 @@ impl Ddi for SoftwareGpu {
         let no_unit = vm.units.enter();
         let mut state = vm.live()?;
         let gone = state.destroy_process(process);
+        state.log_lost_work(|| self.arbiter.now());
         // Taking work away leaves nothing new to run.
         let _ = vm.publish(state);
         drop(no_unit);
@@ -144,6 +145,7 @@ impl Ddi for SoftwareGpu {
         let _no_unit = vm.units.enter();
         let mut state = vm.live()?;
         let result = state.destroy_hw_queue(queue);
+        state.log_lost_work(|| self.arbiter.now());
         let _ = vm.publish(state);
         result
     }
@@ -152,6 +154,7 @@ impl Ddi for SoftwareGpu {
         let vm = self.directory.vm(args.queue.0)?;
         let mut state = vm.live()?;
         state.submit(args)?;
+        state.log_submission(args.queue, || self.arbiter.now());
         if vm.publish(state) {
             self.arbiter.ready(vm.id);
         }
@@ -296,6 +299,7 @@ impl Ddi for SoftwareGpu {
             longest_unit: charges.longest_unit,
             longest_wait: charges.longest_wait,
             waited: charges.waited,
+            lag: self.arbiter.lag(vm.id),
             memory,
             first_frame: progress.first_frame,
         })

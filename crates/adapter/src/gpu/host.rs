@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use crate::ddi::{
-    AdapterCallbacks, ChildStatus, DdiResult, SetVirtualMachineData, VidPnSourceId, VmConnection,
-    VmHost,
+    AdapterCallbacks, ChildStatus, ContextOwner, DdiResult, SetVirtualMachineData, VidPnSourceId,
+    VmConnection, VmHost,
 };
 use crate::gpu::SoftwareGpu;
 use crate::handle::KmdProcessHandle;
+use crate::scheduling_log::SchedulingLog;
 
 impl VmHost for SoftwareGpu {
     fn connect_vm(&self, worker: KmdProcessHandle, connection: VmConnection) -> DdiResult<()> {
@@ -48,6 +49,24 @@ impl VmHost for SoftwareGpu {
             callbacks.indicate_child_status();
         }
         Ok(())
+    }
+
+    fn set_scheduling_log_buffer(
+        &self,
+        worker: KmdProcessHandle,
+        log: Option<Arc<SchedulingLog>>,
+    ) -> DdiResult<()> {
+        let vm = self.directory.vm(worker.0)?;
+        let mut state = vm.live()?;
+        state.objects.check_worker(worker)?;
+        state.set_log(log, || self.arbiter.now())
+    }
+
+    fn query_contexts(&self, worker: KmdProcessHandle) -> DdiResult<Vec<ContextOwner>> {
+        let vm = self.directory.vm(worker.0)?;
+        let state = vm.live()?;
+        state.objects.check_worker(worker)?;
+        Ok(state.objects.context_owners())
     }
 
     fn virtual_machine_data(

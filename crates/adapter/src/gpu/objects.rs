@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rondo_renderer::backing::Backing;
 use rondo_renderer::image::Image;
 
-use crate::ddi::{ContextSchedulingProperties, DdiResult, Guid};
+use crate::ddi::{ContextOwner, ContextSchedulingProperties, DdiResult, Guid};
 use crate::handle::{
     AllocationHandle, ContextHandle, DeviceHandle, HwQueueHandle, KmdProcessHandle,
 };
@@ -135,6 +135,22 @@ impl Objects {
         self.contexts
             .get(&context)
             .ok_or_else(|| self.missing(context.0))
+    }
+
+    /// All contexts and whose they are.
+    pub(super) fn context_owners(&self) -> Vec<ContextOwner> {
+        self.contexts
+            .iter()
+            .filter_map(|(&context, found)| {
+                let process = self.devices.get(&found.device)?.process;
+                let process_name = self.processes.get(&process)?.name.clone();
+                Some(ContextOwner {
+                    context,
+                    process,
+                    process_name,
+                })
+            })
+            .collect()
     }
 
     /// The context of a queue.

@@ -13,6 +13,7 @@ use rondo_scheduler::{Nanos, VmId};
 
 use crate::ddi::{AdapterCallbacks, ChildStatus, Completion, CreateProcess, DdiResult, VmMemory};
 use crate::gpu::account::{MemoryAccount, OBJECT_BYTES, PENDING_COMMAND_BYTES};
+use crate::gpu::context_log::ContextLog;
 use crate::gpu::handle_space::{HandleSpace, Owner};
 use crate::gpu::identity::Identity;
 use crate::gpu::objects::{Allocation, Context, Device, Objects, Process};
@@ -119,6 +120,8 @@ pub(super) struct VmState {
     pub(super) callbacks: Option<Arc<dyn AdapterCallbacks>>,
     pub(super) outbox: Outbox,
     pub(super) progress: Progress,
+    /// Where the states of the contexts are logged, if somebody wants to know.
+    pub(super) log: Option<ContextLog>,
 }
 
 impl Vm {
@@ -140,6 +143,7 @@ impl Vm {
             callbacks: None,
             outbox: Outbox::default(),
             progress: Progress::default(),
+            log: None,
         };
         let vm = Self {
             id: VmId(owner.number()),
@@ -203,5 +207,6 @@ impl VmState {
         self.connection = None;
         self.callbacks = None;
         self.outbox = Outbox::default();
+        self.log = None;
     }
 }

@@ -144,6 +144,13 @@ impl<W> WorkQueues<W> {
         !self.turns.is_empty()
     }
 
+    /// Whether a context has work, suspended or not.
+    pub(super) fn has_work(&self, context: ContextHandle) -> bool {
+        self.contexts
+            .get(&context)
+            .is_some_and(|context| !context.queues.is_empty())
+    }
+
     /// The command whose turn it is. It stays in its queue.
     pub(super) fn next(&self) -> Option<(HwQueueHandle, Job)> {
         let context = self.contexts.get(&self.turns.next()?)?;

@@ -48,6 +48,7 @@ pub(super) struct Worker {
 struct Untold {
     completions: usize,
     suspended: bool,
+    logged: bool,
     next_is_short: bool,
 }
 
@@ -80,8 +81,11 @@ impl Worker {
         let mut began = self.arbiter.now();
         let mut oldest = None;
         loop {
-            let untold = self.unit(began);
+            let untold = self.unit(engine, began);
             let (keeps, now) = self.arbiter.unit_done(self.vm.id, engine, began);
+            if untold.logged && !keeps {
+                self.vm.state().log_release(now);
+            }
             began = now;
             if untold.completions > 0 || untold.suspended {
                 let oldest_at = *oldest.get_or_insert(now);
@@ -103,10 +107,12 @@ impl Worker {
     }
 
     /// Runs one unit of the command whose turn it is.
-    fn unit(&mut self, now: Nanos) -> Untold {
+    fn unit(&mut self, engine: EngineId, now: Nanos) -> Untold {
         let _unit = self.vm.units.enter();
         let mut state = self.vm.state();
-        let end = match state.begin() {
+        let begun = state.begin();
+        state.log_unit(begun.as_ref().map(|&(queue, _)| queue), engine, now);
+        let end = match begun {
             None => None,
             Some((queue, Err(status))) => Some((queue, Err(status))),
             Some((queue, Ok(mut work))) => {
@@ -122,6 +128,7 @@ impl Worker {
         let untold = Untold {
             completions: state.outbox.completions.len(),
             suspended: !state.outbox.suspensions.is_empty(),
+            logged: state.log.is_some(),
             next_is_short: state.next_is_short(),
         };
         // The scheduler reads the flag when the unit is reported.
@@ -143,6 +150,8 @@ impl Worker {
                 status: Err(NtStatus::GraphicsGpuExceptionOnDevice),
             });
         }
+        state.log_release(self.arbiter.now());
+        state.log_lost_work(|| self.arbiter.now());
         let _ = self.vm.publish(state);
         self.arbiter.abandon(self.vm.id);
         let mut told = Outbox::default();

@@ -2,10 +2,10 @@
 //! Driver calls and their answers as plain data.
 
 use crate::ddi::{
-    AdapterCaps, ChildStatus, CommitVidPn, ContextSchedulingProperties, CreateAllocation,
-    CreateContext, CreateProcess, Guid, PagingOperation, PriorityBands, SetPointerPosition,
-    SetPointerShape, SetVidPnSourceAddress, SetVirtualMachineData, SubmitCommand, Suspension,
-    VidPnSourceId, VirtualGpuProfile, VmStatistics,
+    AdapterCaps, ChildStatus, CommitVidPn, ContextOwner, ContextSchedulingProperties,
+    CreateAllocation, CreateContext, CreateProcess, Guid, PagingOperation, PriorityBands,
+    SetPointerPosition, SetPointerShape, SetVidPnSourceAddress, SetVirtualMachineData,
+    SubmitCommand, Suspension, VidPnSourceId, VirtualGpuProfile, VmStatistics,
 };
 use crate::handle::{
     AllocationHandle, ContextHandle, DeviceHandle, HwQueueHandle, KmdProcessHandle,
@@ -111,6 +111,10 @@ calls! {
     SetCallbacks(KmdProcessHandle);
     /// `virtual_machine_data`.
     VirtualMachineData(KmdProcessHandle);
+    /// `set_scheduling_log_buffer`, with the number of entries.
+    SetSchedulingLogBuffer(KmdProcessHandle, Option<usize>);
+    /// `query_contexts`.
+    QueryContexts(KmdProcessHandle);
     /// `set_child_status`.
     SetChildStatus(KmdProcessHandle, VidPnSourceId, ChildStatus);
 }
@@ -162,6 +166,8 @@ answers! {
     Descriptor(Vec<u8>);
     /// What a VM has used.
     Statistics(VmStatistics);
+    /// A VM's contexts.
+    Contexts(Vec<ContextOwner>);
     /// Who a VM is.
     Identity(Option<SetVirtualMachineData>);
 }
