@@ -65,6 +65,7 @@ mod estimate;
 mod event;
 mod heap;
 mod ids;
+pub mod inside;
 mod pace;
 mod policy;
 mod profile;

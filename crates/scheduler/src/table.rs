@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-//! The VMs that are here: from the caller's names to dense slots.
+//! The VMs that are here, or a VM's processes and contexts: from the caller's names to dense slots.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use crate::VmId;
 
-/// A VM's place in every table of the scheduler, as long as it is here; reused after it has left.
+/// A member's place in every table of the scheduler, as long as it is here; reused after it has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot(pub(crate) u32);
 
@@ -32,21 +32,25 @@ impl Hasher for IdHasher {
     }
 
     fn write_u32(&mut self, id: u32) {
+        self.write_u64(u64::from(id));
+    }
+
+    fn write_u64(&mut self, id: u64) {
         // Fibonacci hashing: the odd number nearest to 2^64 divided by the golden ratio.
-        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 ^= self.0 >> 32;
     }
 }
 
 /// Values by slot, and slots by name.
 #[derive(Clone, Debug)]
-pub(crate) struct Table<T> {
+pub(crate) struct Table<T, K = VmId> {
     entries: Vec<Option<T>>,
     free: Vec<Slot>,
-    slots: HashMap<VmId, Slot, BuildHasherDefault<IdHasher>>,
+    slots: HashMap<K, Slot, BuildHasherDefault<IdHasher>>,
 }
 
-impl<T> Table<T> {
+impl<T, K: Copy + Eq + Hash> Table<T, K> {
     pub(crate) fn new() -> Self {
         Self {
             entries: Vec::new(),
@@ -55,8 +59,8 @@ impl<T> Table<T> {
         }
     }
 
-    pub(crate) fn slot(&self, vm: VmId) -> Option<Slot> {
-        self.slots.get(&vm).copied()
+    pub(crate) fn slot(&self, name: K) -> Option<Slot> {
+        self.slots.get(&name).copied()
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
@@ -68,7 +72,7 @@ impl<T> Table<T> {
     }
 
     /// Puts a VM in; `None` if there are 2^32 - 1 of them already (slots are dense, so that is the only limit).
-    pub(crate) fn insert(&mut self, vm: VmId, value: T) -> Option<Slot> {
+    pub(crate) fn insert(&mut self, name: K, value: T) -> Option<Slot> {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -81,12 +85,12 @@ impl<T> Table<T> {
             }
         };
         self.entries[slot.index()] = Some(value);
-        self.slots.insert(vm, slot);
+        self.slots.insert(name, slot);
         Some(slot)
     }
 
-    pub(crate) fn remove(&mut self, vm: VmId) {
-        if let Some(slot) = self.slots.remove(&vm) {
+    pub(crate) fn remove(&mut self, name: K) {
+        if let Some(slot) = self.slots.remove(&name) {
             self.entries[slot.index()] = None;
             self.free.push(slot);
         }
