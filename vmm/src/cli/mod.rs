@@ -53,6 +53,10 @@ pub enum PolicyChoice {
     /// Each VM has its guarantee whenever it has work; idle time is lent
     #[default]
     Guaranteed,
+    /// The VMs that have work divide all of the GPU, in proportion to their guarantees
+    Fair,
+    /// The VMs that have work take turns; no share is promised
+    BestEffort,
 }
 
 impl PolicyChoice {
@@ -61,6 +65,8 @@ impl PolicyChoice {
     pub fn policy(self) -> Policy {
         match self {
             Self::Guaranteed => Policy::Guaranteed,
+            Self::Fair => Policy::Fair,
+            Self::BestEffort => Policy::BestEffort,
         }
     }
 
@@ -69,6 +75,8 @@ impl PolicyChoice {
     pub fn name(self) -> &'static str {
         match self {
             Self::Guaranteed => "guaranteed",
+            Self::Fair => "fair",
+            Self::BestEffort => "best-effort",
         }
     }
 }

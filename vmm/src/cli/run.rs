@@ -29,6 +29,9 @@ pub struct RunArgs {
     /// Where the report goes at the end
     #[arg(long, value_name = "REPORT.json")]
     json: Option<PathBuf>,
+    /// Write who had the GPU when, for https://ui.perfetto.dev
+    #[arg(long, value_name = "TRACE.pftrace")]
+    trace: Option<PathBuf>,
     /// Listen here for `rondo ctl`
     #[arg(long, value_name = "SOCKET")]
     control: Option<PathBuf>,
@@ -51,6 +54,7 @@ impl RunArgs {
             vms,
             console,
             control: self.control,
+            trace: self.trace,
         })?;
         let ending = session.wait(self.timeout.map(Duration::from_secs), &mut |_| {})?;
         let report = session.report();
