@@ -61,6 +61,16 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// A sentence on when a profile was taken, for it need not be the moment of the table above it.
+    pub fn sampled(&self) -> String {
+        format!(
+            "Sampled {}, commit {}, load averages {}.\n",
+            self.date, self.revision, self.load_before
+        )
+    }
+}
+
 /// The load averages over 1, 5 and 15 minutes.
 pub fn load_averages() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();

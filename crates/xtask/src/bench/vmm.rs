@@ -91,7 +91,11 @@ pub fn run(options: &Options) -> Result<()> {
     report.write_json(&json)?;
 
     let profiled = if options.profile {
-        let text = profile::markdown(&stable, &loads)?;
+        let text = format!(
+            "{}\n{}",
+            Machine::here().sampled(),
+            profile::markdown(&stable, &loads)?
+        );
         println!("{text}");
         Some(text)
     } else {
