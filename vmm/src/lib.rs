@@ -19,5 +19,6 @@ pub mod memory;
 pub mod report;
 pub mod session;
 pub mod terminal;
+mod trace;
 mod vcpu;
 pub mod vm;

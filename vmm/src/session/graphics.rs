@@ -132,6 +132,11 @@ impl Graphics {
         })
     }
 
+    /// What stands for the VM at the adapter.
+    pub fn worker(&self) -> KmdProcessHandle {
+        self.worker
+    }
+
     /// The VM starts now; the adapter's clock shows `now_ns`.
     pub fn note_start(&mut self, now_ns: u64) {
         self.started_ns = now_ns;

@@ -18,6 +18,7 @@ use crate::guest_image::GUEST_ELF;
 use crate::kvm::{Hypervisor, interprets_kernels};
 use crate::memory::MemorySize;
 use crate::report::VmAccount;
+use crate::trace::Trace;
 use crate::vm::{CpuCount, RunningVm, Vm, VmBuilder, VmConfig, VmError, VmHandle, VmOutcome};
 use rondo_adapter::adapter::Adapter;
 use rondo_scheduler::Nanos;
@@ -78,6 +79,22 @@ impl Guest {
             graphics,
             spec,
         })
+    }
+
+    /// Puts its GPU schedule into a trace, if it has a GPU.
+    ///
+    /// # Errors
+    /// The adapter does not log it.
+    pub fn trace(&self, trace: &mut Trace) -> Result<(), Failure> {
+        let Some(graphics) = &self.graphics else {
+            return Ok(());
+        };
+        trace
+            .watch(&self.spec.name, graphics.worker())
+            .map_err(|status| Failure::Host {
+                action: "log the GPU's schedule",
+                source: std::io::Error::other(status),
+            })
     }
 
     /// Starts the vCPUs; the adapter's clock shows `now`.

@@ -10,7 +10,7 @@ mod requests;
 mod supervisor;
 
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,7 @@ use crate::control::ControlServer;
 use crate::kvm::Hypervisor;
 use crate::report::{Measurement, Report};
 use crate::terminal::RawTerminal;
+use crate::trace::{RunningTrace, Trace};
 use crate::vm::{VmError, VmOutcome};
 
 use guest::Guest;
@@ -43,6 +44,8 @@ pub struct Plan {
     pub console: Console,
     /// Where to listen for `rondo ctl`.
     pub control: Option<PathBuf>,
+    /// Where the GPU's schedule goes, for the Perfetto UI.
+    pub trace: Option<PathBuf>,
 }
 
 /// What serial ports are connected to.
@@ -77,6 +80,7 @@ pub struct Session {
     supervisor: Arc<Mutex<Supervisor>>,
     events: EventManager<Arc<Mutex<Supervisor>>>,
     control: Option<ControlServer>,
+    trace: Option<RunningTrace>,
     started: Measurement,
     /// Last, so that the terminal is given back after everything else has said its last words.
     terminal: Option<RawTerminal>,
@@ -132,6 +136,9 @@ impl Session {
             Console::Terminal => RawTerminal::borrow().map_err(host("use the terminal"))?,
             Console::Lines | Console::Log => None,
         };
+        let trace = (plan.trace.as_deref())
+            .map(|path| start_trace(path, &gpu, &clock, &guests))
+            .transpose()?;
         for guest in &mut guests {
             guest.start(clock.now())?;
         }
@@ -144,6 +151,7 @@ impl Session {
             supervisor,
             events,
             control,
+            trace,
             started,
             terminal,
         })
@@ -239,7 +247,7 @@ impl Session {
     /// Stops the VMs that still run, writes the screenshots and gives everything back. Says how each VM ended.
     ///
     /// # Errors
-    /// A screenshot cannot be written; everything is given back all the same.
+    /// A screenshot or the trace cannot be written; everything is given back all the same.
     pub fn finish(mut self) -> Result<Vec<(String, VmOutcome)>, Failure> {
         self.control = None;
         for guest in &self.guests {
@@ -252,6 +260,10 @@ impl Session {
             let (outcome, screenshots) = guest.finish(&self.gpu);
             trouble = trouble.or_else(|| screenshots.err());
             outcomes.push((name, outcome));
+        }
+        // The VMs are gone, so their logs are whole.
+        if let Some(Err((path, source))) = self.trace.take().map(RunningTrace::finish) {
+            trouble = trouble.or(Some(Failure::Write { path, source }));
         }
         drop(self.terminal.take());
         trouble.map_or(Ok(outcomes), Err)
@@ -305,6 +317,28 @@ fn measure(gpu: &Adapter, clock: &dyn Clock, guests: &[Guest]) -> Measurement {
             .filter_map(|guest| guest.account(gpu))
             .collect(),
     }
+}
+
+/// Lets the GPU's schedule go to a file, before any guest has asked the GPU for anything.
+fn start_trace(
+    path: &Path,
+    gpu: &Arc<Adapter>,
+    clock: &Arc<dyn Clock>,
+    guests: &[Guest],
+) -> Result<RunningTrace, Failure> {
+    let mut trace = Trace::create(path, Arc::clone(gpu), Arc::clone(clock)).map_err(|source| {
+        Failure::Write {
+            path: path.to_owned(),
+            source,
+        }
+    })?;
+    for guest in guests {
+        guest.trace(&mut trace)?;
+    }
+    trace.start().map_err(|source| Failure::Host {
+        action: "start a thread",
+        source,
+    })
 }
 
 fn open_gpu(policy: PolicyChoice, clock: Arc<dyn Clock>) -> Result<Arc<Adapter>, NtStatus> {
