@@ -6,6 +6,7 @@ mod machine_time;
 mod sharing;
 mod stopping;
 mod terminal;
+mod tracing;
 mod user_mistakes;
 
 use std::path::Path;

@@ -14,6 +14,7 @@ pub mod kernel_modules;
 pub mod lab;
 pub mod linux_jobs;
 pub mod machine;
+pub mod perfetto;
 pub mod picture;
 pub mod rondo;
 pub mod smpte;

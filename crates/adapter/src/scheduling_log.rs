@@ -124,17 +124,18 @@ impl SchedulingLog {
     }
 }
 
-/// The one that writes to a log; nobody else can until it is dropped.
+/// The one that writes to a log, for drivers; nobody else can until it is dropped.
 #[derive(Debug)]
-pub(crate) struct LogWriter {
+pub struct LogWriter {
     log: Arc<SchedulingLog>,
     index: u32,
     laps: u32,
 }
 
 impl LogWriter {
-    /// `None` if somebody writes there already.
-    pub(crate) fn claim(log: Arc<SchedulingLog>) -> Option<Self> {
+    /// A writer that goes on where the log ends; `None` if somebody writes there already.
+    #[must_use]
+    pub fn claim(log: Arc<SchedulingLog>) -> Option<Self> {
         if log.claimed.swap(true, Ordering::AcqRel) {
             return None;
         }
@@ -149,7 +150,7 @@ impl LogWriter {
     }
 
     /// Appends an entry, over the oldest one if the log is full. No lock, no allocation, no system call.
-    pub(crate) fn record(&mut self, entry: LogEntry) {
+    pub fn record(&mut self, entry: LogEntry) {
         let Some(slot) = self.log.entries.get(self.index as usize) else {
             debug_assert!(false, "entry {} of {}", self.index, self.log.capacity());
             return;

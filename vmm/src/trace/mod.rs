@@ -237,9 +237,10 @@ impl Writer {
 
     fn sample(&mut self, now: u64) {
         for vm in &mut self.vms {
-            // A VM that is gone is owed nothing.
-            let used = self.gpu.query_statistics(vm.worker).unwrap_or_default();
-            vm.timeline.sample(now, used.lag, &mut self.packets);
+            // A VM that is gone tells nothing.
+            let used = self.gpu.query_statistics(vm.worker).ok();
+            let lag = used.map(|used| used.lag);
+            vm.timeline.sample(now, lag, &mut self.packets);
         }
     }
 

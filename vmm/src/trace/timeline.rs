@@ -194,6 +194,7 @@ impl Timeline {
             line.state = ContextState::Idle;
         }
         self.lost = self.lost.saturating_add(entries);
+        self.vm.flush(packets);
         let text = format!("{entries} entries of the scheduling log lost");
         packets.instant(self.vm.track, &text, self.latest);
     }
@@ -203,8 +204,8 @@ impl Timeline {
         self.lost
     }
 
-    /// The VM's share since the last sample, and what it is owed now.
-    pub fn sample(&mut self, now: u64, lag_ns: i64, packets: &mut Packets) {
+    /// The VM's share since the last sample, and what it is owed now, if that is known.
+    pub fn sample(&mut self, now: u64, lag_ns: Option<i64>, packets: &mut Packets) {
         let runs = (self.contexts.values())
             .filter(|line| line.state == ContextState::Running)
             .map(|line| now.saturating_sub(line.since))
@@ -218,7 +219,9 @@ impl Timeline {
         let percent = f64::from(parts_per_million(part.min(whole), whole)) / 10_000.0;
         // A counter's value holds from its instant on, and this one was true from the last sample on.
         packets.fraction(self.share, self.sampled_at, percent);
-        packets.value(self.lag, now, lag_ns / 1_000);
+        if let Some(lag) = lag_ns {
+            packets.value(self.lag, now, lag / 1_000);
+        }
         self.sampled_at = now;
         self.sampled_ran = ran;
     }
