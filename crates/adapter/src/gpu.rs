@@ -21,6 +21,7 @@ mod identity;
 mod objects;
 mod process;
 mod profile;
+mod scheduling;
 mod signals;
 mod timer;
 mod turns;
@@ -29,10 +30,10 @@ mod vm;
 mod work;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use rondo_scheduler::inside::BandSettings;
 use rondo_scheduler::{Scheduler, SchedulerConfig};
 
 pub use config::{RendererFactory, SoftwareGpuConfig, SoftwareRenderers, WorkerHook};
@@ -58,8 +59,8 @@ pub struct SoftwareGpu {
     directory: Directory,
     arbiter: Arc<Arbiter>,
     timer: Mutex<Option<JoinHandle<()>>>,
-    /// Whether the priority bands were set up, as they must be before the first process.
-    bands_set: AtomicBool,
+    /// The priority bands, once they are set up, as they must be before the first process. Taken before all other locks.
+    bands: Mutex<Option<BandSettings>>,
 }
 
 impl SoftwareGpu {
@@ -88,17 +89,20 @@ impl SoftwareGpu {
             directory: Directory::new(),
             arbiter,
             timer: Mutex::new(Some(timer)),
-            bands_set: AtomicBool::new(false),
+            bands: Mutex::new(None),
         })
+    }
+
+    fn bands(&self) -> MutexGuard<'_, Option<BandSettings>> {
+        self.bands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new VM and its worker thread.
     fn create_worker(&self) -> DdiResult<KmdProcessHandle> {
-        if !self.bands_set.load(Ordering::SeqCst) {
-            return Err(NtStatus::InvalidDeviceState);
-        }
+        let bands = self.bands();
+        let settings = bands.ok_or(NtStatus::InvalidDeviceState)?;
         let owner = self.directory.new_owner()?;
-        let (vm, handle) = Vm::new(owner, DEFAULT_PROFILE.memory_limit)?;
+        let (vm, handle) = Vm::new(owner, DEFAULT_PROFILE.memory_limit, settings)?;
         let vm = Arc::new(vm);
         let seat = Arc::clone(&vm.signals);
         self.arbiter

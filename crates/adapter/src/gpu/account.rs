@@ -11,7 +11,7 @@ use crate::status::NtStatus;
 
 /// What a handle's bookkeeping costs (a device, context, queue, process or allocation with its table entries): more than
 /// the largest of them takes, so that objects without content are bounded too.
-pub(super) const OBJECT_BYTES: u64 = 1024;
+pub(super) const OBJECT_BYTES: u64 = 1280;
 
 /// What a command that waits for its grant costs.
 pub(super) const PENDING_COMMAND_BYTES: u64 = 128;

@@ -8,11 +8,11 @@ use rondo_renderer::screen::AllocationId;
 use rondo_renderer::work::{Present, Source, Upload, Work};
 
 use crate::ddi::{
-    ContextSchedulingProperties, CreateContext, DdiResult, GpuCommand, PriorityBand, SubmitCommand,
-    Suspension,
+    ContextSchedulingProperties, CreateContext, DdiResult, GpuCommand, SubmitCommand, Suspension,
 };
 use crate::gpu::account::Item;
 use crate::gpu::objects::{Content, Context, Objects};
+use crate::gpu::scheduling;
 use crate::gpu::vm::{Connection, VmState};
 use crate::handle::{AllocationHandle, ContextHandle, HwQueueHandle};
 use crate::status::NtStatus;
@@ -48,12 +48,16 @@ impl VmState {
         args: &CreateContext,
         nodes: u16,
     ) -> DdiResult<ContextHandle> {
-        self.objects.device(args.device)?;
+        let process = self.objects.device(args.device)?.process;
         if args.node >= nodes {
             return Err(NtStatus::InvalidParameter);
         }
         self.account.charge(Item::Object)?;
         let context = ContextHandle(self.take_handle()?);
+        if let Err(status) = self.work.add_context(process, context) {
+            self.account.release(Item::Object);
+            return Err(status);
+        }
         self.objects.contexts.insert(
             context,
             Context {
@@ -62,7 +66,6 @@ impl VmState {
                 queues: HashSet::new(),
             },
         );
-        self.work.add_context(context);
         Ok(context)
     }
 
@@ -91,27 +94,18 @@ impl VmState {
         self.account.release(Item::Object);
     }
 
-    /// How a context is scheduled.
+    /// How a context is scheduled, from the next unit boundary on.
     ///
     /// # Errors
     /// The lookup's, [`NtStatus::InvalidParameter`] for a value out of range, [`NtStatus::PrivilegeNotHeld`] for a band
-    /// above NORMAL.
+    /// above NORMAL, [`NtStatus::NoMemory`].
     pub(super) fn set_context_scheduling_properties(
         &mut self,
         args: &ContextSchedulingProperties,
     ) -> DdiResult<()> {
         self.objects.context(args.context)?;
-        let realtime = args.band == PriorityBand::Realtime;
-        if !(-7..=7).contains(&args.in_process_priority)
-            || (realtime && !(0..=31).contains(&args.realtime_level))
-            || args.quantum == 0
-        {
-            return Err(NtStatus::InvalidParameter);
-        }
-        // SE_INC_BASE_PRIORITY_NAME: all contexts are of VM processes, and those do not hold it.
-        if args.band > PriorityBand::Normal {
-            return Err(NtStatus::PrivilegeNotHeld);
-        }
+        let properties = scheduling::properties(args)?;
+        self.work.set_properties(args.context, properties)?;
         if let Some(context) = self.objects.contexts.get_mut(&args.context) {
             context.properties = Some(*args);
         }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The driver's function table: each call finds its VM, takes the VM's lock and does its one thing.
 
-use std::sync::atomic::Ordering;
-
 use crate::ddi::{
     AdapterCaps, ChildStatus, CommitVidPn, ContextSchedulingProperties, CreateAllocation,
     CreateContext, CreateProcess, Ddi, DdiResult, Guid, PagingOperation, PriorityBands,
@@ -10,7 +8,7 @@ use crate::ddi::{
     SubmitCommand, Suspension, VidPnSourceId, VirtualGpuProfile, VmStatistics,
 };
 use crate::gpu::process::{ProcessKind, kind_of};
-use crate::gpu::{SoftwareGpu, edid, profile};
+use crate::gpu::{SoftwareGpu, edid, profile, scheduling};
 use crate::handle::{
     AllocationHandle, ContextHandle, DeviceHandle, HwQueueHandle, KmdProcessHandle,
 };
@@ -25,10 +23,13 @@ impl Ddi for SoftwareGpu {
     }
 
     fn setup_priority_bands(&self, bands: &PriorityBands) -> DdiResult<()> {
-        if bands.target_normal_band_percentage > 50 || bands.process_quantum.contains(&0) {
-            return Err(NtStatus::InvalidParameter);
+        let settings = scheduling::bands(bands)?;
+        // Held throughout, so that a VM that comes meanwhile has either these or is among those below.
+        let mut current = self.bands();
+        *current = Some(settings);
+        for vm in self.directory.all() {
+            vm.state().work.set_up_bands(settings);
         }
-        self.bands_set.store(true, Ordering::SeqCst);
         Ok(())
     }
 
@@ -278,8 +279,9 @@ impl Ddi for SoftwareGpu {
 
     fn notify_focus_present(&self, process: KmdProcessHandle) -> DdiResult<()> {
         let vm = self.directory.vm(process.0)?;
-        // Each unit's end is a yield check already, and no process has a band that focus would raise.
-        vm.live()?.objects.process(process)?;
+        let mut state = vm.live()?;
+        state.objects.process(process)?;
+        state.work.focus_present();
         Ok(())
     }
 

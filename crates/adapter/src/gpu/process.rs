@@ -66,6 +66,10 @@ impl VmState {
         }
         self.account.charge(Item::Object)?;
         let process = KmdProcessHandle(self.take_handle()?);
+        if let Err(status) = self.work.add_process(process) {
+            self.account.release(Item::Object);
+            return Err(status);
+        }
         let name = bounded_name(name);
         self.objects.processes.insert(process, Process { name });
         Ok(process)
@@ -95,6 +99,7 @@ impl VmState {
         if let Some(gone) = self.objects.processes.remove(&process) {
             log::debug!("VM process {:?} ends", gone.name);
         }
+        self.work.remove_process(process);
         self.account.release(Item::Object);
         Ok(left)
     }

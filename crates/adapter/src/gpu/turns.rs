@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! Whose turn it is among equals: round robin, in constant time.
 //!
-//! This is the seam between the work of a VM and the order in which its contexts, and a context's queues, are served.
-//! The order between contexts is all that a scheduler inside the VM replaces.
+//! The queues of a context are served so, unit by unit. The order of contexts is the scheduler's inside the VM.
 
 use std::collections::VecDeque;
 

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use rondo_renderer::screen::Screen;
 use rondo_renderer::work::Work;
+use rondo_scheduler::inside::{self, BandSettings};
 use rondo_scheduler::{Nanos, VmId};
 
 use crate::ddi::{AdapterCallbacks, ChildStatus, Completion, CreateProcess, DdiResult, VmMemory};
@@ -19,7 +20,7 @@ use crate::gpu::identity::Identity;
 use crate::gpu::objects::{Allocation, Context, Device, Objects, Process};
 use crate::gpu::signals::Signals;
 use crate::gpu::unit_lock::UnitLock;
-use crate::gpu::work::{Job, Queue, WorkQueues};
+use crate::gpu::work::{self, Job, Queue, WorkQueues};
 use crate::handle::{AllocationHandle, ContextHandle, HwQueueHandle, KmdProcessHandle};
 use crate::status::NtStatus;
 
@@ -41,9 +42,12 @@ pub(super) struct Vm {
 const _: () = {
     let object = OBJECT_BYTES;
     assert!(2 * size_of::<Allocation>() as u64 + CreateProcess::MAX_NAME as u64 <= object);
-    assert!(2 * size_of::<Context>() as u64 + 2 * size_of::<HwQueueHandle>() as u64 <= object);
+    let context = size_of::<Context>() + size_of::<work::Context>() + inside::CONTEXT_BYTES;
+    assert!(2 * context as u64 + 2 * size_of::<HwQueueHandle>() as u64 <= object);
     assert!(2 * size_of::<Device>() as u64 <= object);
-    assert!(2 * size_of::<Process>() as u64 + CreateProcess::MAX_NAME as u64 <= object);
+    // Contexts of VM processes are IDLE or NORMAL.
+    let process = size_of::<Process>() + inside::PROCESS_BYTES + 2 * inside::SHARE_BYTES;
+    assert!(2 * process as u64 + CreateProcess::MAX_NAME as u64 <= object);
     assert!(2 * size_of::<Queue<Work>>() as u64 <= object);
     assert!(2 * size_of::<Job>() as u64 <= PENDING_COMMAND_BYTES);
 };
@@ -129,7 +133,11 @@ impl Vm {
     ///
     /// # Errors
     /// [`NtStatus::InsufficientResources`] if the handles are spent.
-    pub(super) fn new(owner: Owner, memory_limit: u64) -> DdiResult<(Self, KmdProcessHandle)> {
+    pub(super) fn new(
+        owner: Owner,
+        memory_limit: u64,
+        bands: BandSettings,
+    ) -> DdiResult<(Self, KmdProcessHandle)> {
         let mut handles = HandleSpace::new(owner);
         let worker = KmdProcessHandle(handles.take()?);
         let state = VmState {
@@ -138,7 +146,7 @@ impl Vm {
             handles,
             objects: Objects::new(worker),
             account: MemoryAccount::new(memory_limit),
-            work: WorkQueues::default(),
+            work: WorkQueues::new(bands),
             connection: None,
             callbacks: None,
             outbox: Outbox::default(),
@@ -203,7 +211,7 @@ impl VmState {
     pub(super) fn clear(&mut self) {
         self.identity = None;
         self.objects = Objects::new(self.objects.worker);
-        self.work = WorkQueues::default();
+        self.work = WorkQueues::new(BandSettings::default());
         self.connection = None;
         self.callbacks = None;
         self.outbox = Outbox::default();

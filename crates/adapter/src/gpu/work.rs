@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! A VM's work: commands in the queues of its contexts, and which of them runs next.
 //!
-//! Queues are first in, first out; contexts, and the queues of a context, take turns. A suspended context keeps its work
-//! and has no turn. Pure data: no lock, no thread, no clock; nothing is allocated once the queues have grown.
+//! Queues are first in, first out; the queues of a context take turns, unit by unit. Which context is next, the scheduler
+//! inside the VM decides ([`rondo_scheduler::inside`]); it is told here which of them have work. A suspended context keeps its
+//! work and has no turn. Pure data: no lock, no thread, no clock; nothing is allocated once the queues have grown.
 
 use std::collections::{HashMap, VecDeque};
 
+use rondo_scheduler::Nanos;
+use rondo_scheduler::inside::{BandSettings, ContextProperties, ContextScheduler};
+
 use crate::ddi::{DdiResult, GpuCommand};
+use crate::gpu::scheduling::{context_id, process_id, refusal};
 use crate::gpu::turns::Turns;
-use crate::handle::{ContextHandle, HwQueueHandle};
+use crate::handle::{ContextHandle, HwQueueHandle, KmdProcessHandle};
 use crate::status::NtStatus;
 
 /// Most commands of one VM that may wait. A guest that waits for nothing is stopped here; a virtqueue of 256 entries,
@@ -34,10 +39,10 @@ pub(super) struct Queue<W> {
     last_fence: Option<u64>,
 }
 
+/// A context: those of its queues that have work.
 #[derive(Debug, Default)]
-struct Context {
+pub(super) struct Context {
     queues: Turns<HwQueueHandle>,
-    suspended: bool,
     last_suspend_fence: Option<u64>,
 }
 
@@ -46,30 +51,81 @@ struct Context {
 pub(super) struct WorkQueues<W> {
     contexts: HashMap<ContextHandle, Context>,
     queues: HashMap<HwQueueHandle, Queue<W>>,
-    turns: Turns<ContextHandle>,
+    order: ContextScheduler,
     pending: usize,
 }
 
-impl<W> Default for WorkQueues<W> {
-    fn default() -> Self {
+impl<W> WorkQueues<W> {
+    /// No process, no work; the bands as they are set up.
+    pub(super) fn new(bands: BandSettings) -> Self {
         Self {
             contexts: HashMap::new(),
             queues: HashMap::new(),
-            turns: Turns::default(),
+            order: ContextScheduler::new(bands),
             pending: 0,
         }
     }
-}
 
-impl<W> WorkQueues<W> {
-    /// A new context, resumed, without queues.
-    pub(super) fn add_context(&mut self, context: ContextHandle) {
+    /// The bands are set up anew; in force from the next yield calculation on.
+    pub(super) fn set_up_bands(&mut self, bands: BandSettings) {
+        let checked = self.order.set_up_bands(bands);
+        debug_assert!(checked.is_ok(), "unchecked bands");
+    }
+
+    /// A present in the foreground is complete: the next unit boundary has a yield check.
+    pub(super) const fn focus_present(&mut self) {
+        self.order.focus_present();
+    }
+
+    /// A new process.
+    ///
+    /// # Errors
+    /// [`NtStatus::NoMemory`] if there are too many.
+    pub(super) fn add_process(&mut self, process: KmdProcessHandle) -> DdiResult<()> {
+        self.order.add_process(process_id(process)).map_err(refusal)
+    }
+
+    /// A process goes; its contexts are gone already.
+    pub(super) fn remove_process(&mut self, process: KmdProcessHandle) {
+        let gone = self.order.remove_process(process_id(process));
+        debug_assert!(gone.is_ok(), "{gone:?}");
+    }
+
+    /// A new context of a process, resumed, without queues, NORMAL.
+    ///
+    /// # Errors
+    /// [`NtStatus::NoMemory`] if there are too many.
+    pub(super) fn add_context(
+        &mut self,
+        process: KmdProcessHandle,
+        context: ContextHandle,
+    ) -> DdiResult<()> {
+        let properties = ContextProperties::default();
+        self.order
+            .add_context(process_id(process), context_id(context), properties)
+            .map_err(refusal)?;
         self.contexts.insert(context, Context::default());
+        Ok(())
+    }
+
+    /// A context is scheduled otherwise, from the next unit boundary on.
+    ///
+    /// # Errors
+    /// [`NtStatus::InvalidHandle`], [`NtStatus::NoMemory`].
+    pub(super) fn set_properties(
+        &mut self,
+        context: ContextHandle,
+        properties: ContextProperties,
+    ) -> DdiResult<()> {
+        self.order
+            .set_properties(context_id(context), properties)
+            .map_err(refusal)
     }
 
     /// A context goes; its queues are gone already.
     pub(super) fn remove_context(&mut self, context: ContextHandle) {
-        self.turns.leave(context);
+        let gone = self.order.remove_context(context_id(context));
+        debug_assert!(gone.is_ok(), "{gone:?}");
         self.contexts.remove(&context);
     }
 
@@ -94,7 +150,7 @@ impl<W> WorkQueues<W> {
         if let Some(context) = self.contexts.get_mut(&removed.context) {
             context.queues.leave(queue);
             if context.queues.is_empty() {
-                self.turns.leave(removed.context);
+                self.idle(removed.context);
             }
         }
         self.pending = self.pending.saturating_sub(removed.jobs.len());
@@ -131,17 +187,15 @@ impl<W> WorkQueues<W> {
         }
         let context = queue.context;
         if let Some(state) = self.contexts.get_mut(&context) {
-            let first = state.queues.is_empty();
             state.queues.enter(handle);
-            if first && !state.suspended {
-                self.turns.enter(context);
-            }
+            let known = self.order.ready(context_id(context));
+            debug_assert!(known.is_ok(), "{known:?}");
         }
     }
 
     /// Whether some context that is not suspended has work.
     pub(super) fn has_runnable(&self) -> bool {
-        !self.turns.is_empty()
+        self.order.has_ready()
     }
 
     /// Whether a context has work, suspended or not.
@@ -153,10 +207,31 @@ impl<W> WorkQueues<W> {
 
     /// The command whose turn it is. It stays in its queue.
     pub(super) fn next(&self) -> Option<(HwQueueHandle, Job)> {
-        let context = self.contexts.get(&self.turns.next()?)?;
-        let handle = context.queues.next()?;
+        self.first_of(ContextHandle(self.order.next()?.0))
+    }
+
+    /// A unit begins: of the command that [`Self::next`] names.
+    pub(super) fn begin_unit(&mut self) -> Option<(HwQueueHandle, Job)> {
+        let context = self.order.unit_begins()?;
+        self.first_of(ContextHandle(context.0))
+    }
+
+    /// The unit that [`Self::begin_unit`] began has ended. The command that it was of is put back or completed next.
+    pub(super) fn unit_done(&mut self, ran: Nanos) {
+        self.order.unit_done(ran);
+    }
+
+    /// The command whose turn it is in a context.
+    fn first_of(&self, context: ContextHandle) -> Option<(HwQueueHandle, Job)> {
+        let handle = self.contexts.get(&context)?.queues.next()?;
         let job = self.queues.get(&handle)?.jobs.front()?;
         Some((handle, *job))
+    }
+
+    /// A context has no work any more.
+    fn idle(&mut self, context: ContextHandle) {
+        let known = self.order.idle(context_id(context));
+        debug_assert!(known.is_ok(), "{known:?}");
     }
 
     /// Takes what is left of the queue's first command, if it was started.
@@ -185,9 +260,12 @@ impl<W> WorkQueues<W> {
         let Some(queue) = self.queues.get(&handle) else {
             return;
         };
-        if let Some(context) = self.contexts.get_mut(&queue.context) {
+        let of = queue.context;
+        if let Some(context) = self.contexts.get_mut(&of) {
             context.queues.served(handle, !queue.jobs.is_empty());
-            self.turns.served(queue.context, !context.queues.is_empty());
+            if context.queues.is_empty() {
+                self.idle(of);
+            }
         }
     }
 
@@ -204,8 +282,7 @@ impl<W> WorkQueues<W> {
             return Err(NtStatus::InvalidParameter);
         }
         context.last_suspend_fence = Some(fence);
-        self.turns.leave(handle);
-        Ok(!std::mem::replace(&mut context.suspended, true))
+        self.order.suspend(context_id(handle)).map_err(refusal)
     }
 
     /// Gives a context its turns back; no change if it has them.
@@ -213,14 +290,10 @@ impl<W> WorkQueues<W> {
     /// # Errors
     /// [`NtStatus::InvalidHandle`].
     pub(super) fn resume(&mut self, handle: ContextHandle) -> DdiResult<()> {
-        let context = self
-            .contexts
-            .get_mut(&handle)
-            .ok_or(NtStatus::InvalidHandle)?;
-        if std::mem::replace(&mut context.suspended, false) && !context.queues.is_empty() {
-            self.turns.enter(handle);
-        }
-        Ok(())
+        self.order
+            .resume(context_id(handle))
+            .map(|_| ())
+            .map_err(refusal)
     }
 
     /// Forgets what started commands carry if `drop_it` says so; such a command starts anew at its next turn.
@@ -243,7 +316,8 @@ impl<W> WorkQueues<W> {
             }
         }
         for &context in self.contexts.keys() {
-            self.turns.leave(context);
+            let known = self.order.idle(context_id(context));
+            debug_assert!(known.is_ok(), "{known:?}");
         }
         self.pending = 0;
         drained

@@ -123,6 +123,9 @@ impl Worker {
             }
         };
         if let Some((queue, end)) = end {
+            // Inside the VM time is counted without what reporting the unit takes, which is known only afterwards.
+            let ran = self.arbiter.now().0.saturating_sub(now.0);
+            state.work.unit_done(Nanos(ran));
             state.end(queue, end, now);
         }
         let untold = Untold {
@@ -183,7 +186,7 @@ fn tell(vm: &Vm, told: &mut Outbox) {
 impl VmState {
     /// The command whose turn it is, ready to run.
     fn begin(&mut self) -> Option<(HwQueueHandle, DdiResult<Work>)> {
-        let (queue, job) = self.work.next()?;
+        let (queue, job) = self.work.begin_unit()?;
         if let Some(work) = self.work.take_started(queue) {
             return Some((queue, Ok(work)));
         }

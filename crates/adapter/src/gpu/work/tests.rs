@@ -40,10 +40,21 @@ fn command() -> GpuCommand {
     }
 }
 
+/// A unit that uses up its context's quantum.
+const UNIT: Nanos = Nanos::from_millis(2);
+
 fn all() -> WorkQueues<u32> {
-    let mut work = WorkQueues::default();
-    for context in 0..CONTEXTS {
-        work.add_context(ContextHandle(context));
+    let mut work = WorkQueues::new(BandSettings::default());
+    let process = KmdProcessHandle(100);
+    let no_grace = ContextProperties {
+        grace_same: Nanos(0),
+        quantum: UNIT,
+        ..ContextProperties::default()
+    };
+    assert_eq!(work.add_process(process), Ok(()));
+    for context in (0..CONTEXTS).map(ContextHandle) {
+        assert_eq!(work.add_context(process, context), Ok(()));
+        assert_eq!(work.set_properties(context, no_grace), Ok(()));
     }
     for queue in 0..QUEUES {
         work.add_queue(ContextHandle(context_of(queue)), HwQueueHandle(queue));
@@ -71,7 +82,9 @@ proptest! {
                     }
                 }
                 Step::RunUnit { done } => {
-                    let next = work.next().map(|(queue, job)| (queue, job.fence));
+                    let foretold = work.next().map(|(queue, job)| (queue, job.fence));
+                    let next = work.begin_unit().map(|(queue, job)| (queue, job.fence));
+                    prop_assert_eq!(next, foretold);
                     let runnable = model.iter().any(|(&queue, jobs)| {
                         !jobs.is_empty() && !suspended[context_of(queue) as usize]
                     });
@@ -81,6 +94,7 @@ proptest! {
                     prop_assert_eq!(started, units.remove(&first));
                     prop_assert!(!suspended[context_of(queue.0) as usize]);
                     prop_assert_eq!(model.get(&queue.0).and_then(VecDeque::front), Some(&first));
+                    work.unit_done(UNIT);
                     if done {
                         prop_assert_eq!(work.complete(queue), Some(first));
                         model.get_mut(&queue.0).and_then(VecDeque::pop_front);
@@ -125,9 +139,10 @@ fn contexts_with_work_take_turns_whatever_their_number_of_queues() {
     }
     let mut served = Vec::new();
     for _ in 0..6 {
-        let queue = work.next().map(|(queue, _)| queue);
+        let queue = work.begin_unit().map(|(queue, _)| queue);
         let queue = queue.expect("there is work");
         served.push(queue.0);
+        work.unit_done(UNIT);
         work.put_back(queue, 1);
     }
     assert_eq!(served, [0, 1, 3, 1, 0, 1]);
