@@ -66,7 +66,8 @@ pub trait Ddi: Debug + Send + Sync {
     /// `DxgkDdiDestroyContext`; its queues must be gone.
     fn destroy_context(&self, context: ContextHandle) -> DdiResult<()>;
 
-    /// `DxgkDdiSetContextSchedulingProperties`: from the next scheduling iteration of the band on.
+    /// `DxgkDdiSetContextSchedulingProperties`: from the end of the unit that runs, which is the next scheduling iteration of
+    /// the band.
     fn set_context_scheduling_properties(
         &self,
         args: &ContextSchedulingProperties,
@@ -146,7 +147,8 @@ pub trait Ddi: Debug + Send + Sync {
     /// `DxgkDdiSetPointerPosition`.
     fn set_pointer_position(&self, args: &SetPointerPosition) -> DdiResult<()>;
 
-    /// `DxgkDdiNotifyFocusPresent`: a focus present completed; yield check on all nodes.
+    /// `DxgkDdiNotifyFocusPresent`: a focus present of this process completed; the next unit boundary of its VM has a yield
+    /// check. Focus itself is a context's band.
     fn notify_focus_present(&self, process: KmdProcessHandle) -> DdiResult<()>;
 
     /// What a VM has used so far.
