@@ -35,7 +35,7 @@ pub struct DemoArgs {
     /// Where the report goes
     #[arg(long, value_name = "REPORT.json")]
     json: Option<PathBuf>,
-    /// Write who had the GPU when, for https://ui.perfetto.dev
+    /// Write who had the GPU when, for the Perfetto UI (ui.perfetto.dev)
     #[arg(long, value_name = "TRACE.pftrace")]
     trace: Option<PathBuf>,
 }

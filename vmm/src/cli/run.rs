@@ -29,7 +29,7 @@ pub struct RunArgs {
     /// Where the report goes at the end
     #[arg(long, value_name = "REPORT.json")]
     json: Option<PathBuf>,
-    /// Write who had the GPU when, for https://ui.perfetto.dev
+    /// Write who had the GPU when, for the Perfetto UI (ui.perfetto.dev)
     #[arg(long, value_name = "TRACE.pftrace")]
     trace: Option<PathBuf>,
     /// Listen here for `rondo ctl`
