@@ -3,8 +3,8 @@
 //!
 //! With `p` percent for NORMAL, `f` the time that FOCUS ran while NORMAL waited and `n` the time that NORMAL ran while
 //! FOCUS waited, NORMAL is owed `p*f - (100-p)*n`, in percent of nanoseconds. A *yield check* finds NORMAL behind if that
-//! is more than zero; then NORMAL passes FOCUS until it is not. Checks are made when a process's turn ends, when the context
-//! that ran stops, and after a focus present.
+//! is more than zero; then NORMAL passes FOCUS until it is not. Checks are made when a process's turn ends, by its quantum or
+//! because it has no work left, and after a focus present.
 //!
 //! *Bound.* While both have work, `100*n - p*(f + n)` is the negative of what is owed. FOCUS runs for at most a process
 //! quantum, a grace period and a unit after a check that found nothing, and NORMAL for at most a grace period and a unit

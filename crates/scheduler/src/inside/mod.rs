@@ -22,7 +22,7 @@
 //!   passed, counted on the VM's clock from the unit boundary at which the place was lost: the band's grace between
 //!   bands, the process grace in a band, the preferred context's own grace in a process. Suspension has none.
 //! - *NORMAL's part* is kept by the yield calculation: `floor.rs` has the formula. It is made when a process's turn ends,
-//!   when the context that ran stops, and after a focus present. New band settings count from the next one on.
+//!   by its quantum or because it has no work left, and after a focus present. New band settings count from the next one on.
 //! - *New properties of a context* count from the next unit boundary on. What it had ahead of others it keeps.
 //!
 //! REALTIME starves all below and IDLE may starve, as WDDM has it: its documentation gives the bands, levels,

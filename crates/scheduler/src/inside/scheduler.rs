@@ -422,7 +422,6 @@ impl ContextScheduler {
             if self.runner == Some(slot) {
                 self.runner = None;
                 self.grace_ends = None;
-                self.check_due = true;
             }
         }
     }

@@ -84,7 +84,12 @@ fn given_contexts_that_preempt_then_the_victim_has_the_grace_of_the_preferred_on
     };
     for (priority, turn, grace) in [(0, 40, 5), (1, 3, 2)] {
         let mut world = World::new(graceless(10));
-        world.busy(1, 1, rival(0));
+        let victim = ContextProperties {
+            grace_same: Nanos(9 * MS),
+            grace_lower: Nanos(9 * MS),
+            ..rival(0)
+        };
+        world.busy(1, 1, victim);
         world.asleep(1, 2, rival(priority));
         world.units(3, 100 * US);
         world.wake(2);
@@ -183,4 +188,68 @@ fn given_a_context_removed_during_its_unit_then_the_time_is_counted_all_the_same
     world.inside.unit_done(Nanos(MS));
     assert_eq!(world.band_time(Band::Normal), MS);
     assert_eq!(world.inside.next(), None);
+}
+
+#[test]
+fn given_a_context_that_sleeps_in_its_turn_then_the_turn_is_over() {
+    let mut world = World::new(graceless(10));
+    world.busy(1, 1, priority(0));
+    world.busy(1, 2, priority(0));
+    assert_eq!(runs(&world.units(5, 100 * US)), [(1, 5)]);
+    world.sleep(1);
+    assert_eq!(runs(&world.units(5, 100 * US)), [(2, 5)]);
+    world.wake(1);
+    assert_eq!(runs(&world.units(20, 100 * US)), [(2, 15), (1, 5)]);
+}
+
+#[test]
+fn given_a_longer_quantum_then_what_was_run_before_is_worth_no_more() {
+    let mut world = World::new(graceless(10));
+    world.busy(1, 1, priority(0));
+    world.busy(1, 2, priority(0));
+    assert_eq!(world.unit(20 * MS), 1);
+    // Ten quanta are a fifth of one now. It waits until the other one has had as much, and one turn.
+    let longer = ContextProperties {
+        quantum: Nanos(100 * MS),
+        ..priority(0)
+    };
+    for context in 1..=2 {
+        let changed = world.inside.set_properties(ContextId(context), longer);
+        assert_eq!(changed, Ok(()));
+    }
+    let order = runs(&world.units(2_500, 100 * US));
+    assert_eq!(order, [(2, 1_000), (1, 1_000), (2, 500)]);
+}
+
+#[test]
+fn given_a_context_that_slept_for_long_then_it_has_saved_nothing() {
+    let mut world = World::new(graceless(10));
+    world.busy(1, 1, priority(0));
+    world.busy(1, 2, priority(0));
+    world.units(40, 100 * US);
+    world.sleep(2);
+    world.units(10_000, 100 * US);
+    world.wake(2);
+    let order = world.units(400, 100 * US);
+    let second = order.iter().filter(|&&context| context == 2).count();
+    assert!((200..=220).contains(&second), "{second} of 400");
+}
+
+#[test]
+fn given_units_that_take_no_time_then_equals_have_their_turns_nevertheless() {
+    let settings = BandSettings {
+        process_quantum: [Nanos(10); 4],
+        ..graceless(10)
+    };
+    let mut world = World::new(settings);
+    for (process, context) in [(1, 1), (1, 2), (2, 3)] {
+        let quick = ContextProperties {
+            quantum: Nanos(5),
+            ..priority(0)
+        };
+        world.busy(process, context, quick);
+    }
+    let order = runs(&world.units(40, 0));
+    assert_eq!(order, [(1, 5), (2, 5), (3, 10), (1, 5), (2, 5), (3, 10)]);
+    assert_eq!(world.band_time(Band::Normal), 0);
 }

@@ -140,6 +140,17 @@ fn given_normal_asleep_for_long_then_it_has_no_claim_to_that_time() {
 }
 
 #[test]
+fn given_normal_asleep_then_what_it_was_owed_is_forfeited() {
+    let mut world = saturated(graceless(10));
+    assert_eq!(runs(&world.units(70, 50 * US)), [(FOCUS, 70)]);
+    world.sleep(NORMAL);
+    world.unit(50 * US);
+    world.wake(NORMAL);
+    world.inside.focus_present();
+    assert_eq!(world.unit(50 * US), FOCUS);
+}
+
+#[test]
 fn given_focus_asleep_then_normal_owes_nothing_for_that_time() {
     let mut world = saturated(graceless(10));
     world.sleep(FOCUS);

@@ -82,6 +82,18 @@ fn given_a_process_that_slept_then_it_has_saved_nothing_and_lost_nothing() {
 }
 
 #[test]
+fn given_a_process_that_sleeps_in_its_turn_then_the_turn_is_over() {
+    let mut world = World::new(graceless(10));
+    world.busy(1, 1, properties(Band::Normal));
+    world.busy(2, 2, properties(Band::Normal));
+    assert_eq!(runs(&world.units(5, 100 * US)), [(1, 5)]);
+    world.sleep(1);
+    assert_eq!(runs(&world.units(5, 100 * US)), [(2, 5)]);
+    world.wake(1);
+    assert_eq!(runs(&world.units(40, 100 * US)), [(2, 35), (1, 5)]);
+}
+
+#[test]
 fn given_a_process_that_sleeps_after_each_long_unit_then_it_pays_for_them() {
     let mut world = World::new(graceless(10));
     world.busy(1, 1, properties(Band::Normal));
