@@ -20,6 +20,7 @@ use rondo_adapter::clock::{Clock, MonotonicClock};
 use rondo_adapter::ddi::PriorityBands;
 use rondo_adapter::gpu::{SoftwareGpu, SoftwareGpuConfig};
 use rondo_adapter::status::NtStatus;
+use rondo_adapter::thread_priority::PromptWorkers;
 
 use crate::cli::{Failure, PolicyChoice};
 use crate::config::{VmSpec, share_guarantees};
@@ -345,6 +346,7 @@ fn open_gpu(policy: PolicyChoice, clock: Arc<dyn Clock>) -> Result<Arc<Adapter>,
     let gpu = SoftwareGpu::new(SoftwareGpuConfig {
         policy: policy.policy(),
         clock,
+        worker_hook: Some(Arc::new(PromptWorkers::engine())),
         ..SoftwareGpuConfig::default()
     })?;
     Adapter::start(Arc::new(gpu), &PriorityBands::default())

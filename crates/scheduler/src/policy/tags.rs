@@ -37,6 +37,8 @@ pub(super) struct Tags {
     pub(super) used: u64,
     /// Its place among equal claims.
     pub(super) turn: u64,
+    /// Whether this is the first request after a wake.
+    pub(super) fresh: bool,
 }
 
 impl Tags {
@@ -54,6 +56,7 @@ impl Tags {
             request: 0,
             used: 0,
             turn: 0,
+            fresh: true,
         }
     }
 
@@ -100,6 +103,7 @@ impl Tags {
         } else {
             self.begin_request(self.estimate.longest());
         }
+        self.fresh = !resumed;
     }
 
     /// Ends the request if another unit might not fit, and begins the next one.
@@ -107,6 +111,7 @@ impl Tags {
         if self.exhausted() {
             self.end_request();
             self.begin_next_request();
+            self.fresh = false;
         }
     }
 
