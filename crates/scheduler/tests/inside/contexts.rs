@@ -199,7 +199,8 @@ fn given_a_context_that_sleeps_in_its_turn_then_the_turn_is_over() {
     world.sleep(1);
     assert_eq!(runs(&world.units(5, 100 * US)), [(2, 5)]);
     world.wake(1);
-    assert_eq!(runs(&world.units(20, 100 * US)), [(2, 15), (1, 5)]);
+    let order = runs(&world.units(40, 100 * US));
+    assert_eq!(order, [(2, 15), (1, 20), (2, 5)], "the next one is whole");
 }
 
 #[test]
@@ -252,4 +253,19 @@ fn given_units_that_take_no_time_then_equals_have_their_turns_nevertheless() {
     let order = runs(&world.units(40, 0));
     assert_eq!(order, [(1, 5), (2, 5), (3, 10), (1, 5), (2, 5), (3, 10)]);
     assert_eq!(world.band_time(Band::Normal), 0);
+}
+
+#[test]
+fn given_a_neighbour_with_grace_then_what_it_grants_is_paid_for() {
+    let mut world = World::new(graceless(10));
+    world.busy(1, 1, priority(0));
+    let generous = ContextProperties {
+        grace_same: Nanos(500 * US),
+        ..priority(0)
+    };
+    world.busy(1, 2, generous);
+    let order = runs(&world.units(10_000, 100 * US));
+    assert_eq!(order[0], (1, 25), "a quantum and the grace");
+    let (one, two) = (world.context_time(1), world.context_time(2));
+    assert!(one.abs_diff(two) <= 2_600 * US, "{one} {two}");
 }
