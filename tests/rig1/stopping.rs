@@ -156,6 +156,23 @@ fn given_a_triple_fault_when_the_guest_dies_then_rondo_ends_with_3_and_one_sente
 }
 
 #[test]
+fn given_a_guest_that_dies_before_its_first_picture_then_how_it_died_is_told_and_the_report_is_there()
+ {
+    let _machine = machine_time::together();
+    let place = tempdir().unwrap();
+    let more = ["--screenshot", "shot.png", "--json", "r.json"];
+    let ended = run_guest(place.path(), "mode=probe exit=triple", &more);
+    assert_eq!(ended.code(), Some(3), "it said: {}", ended.stderr);
+    assert!(
+        ended.stderr.contains("triple fault"),
+        "it said: {}",
+        ended.stderr
+    );
+    assert!(place.path().join("r.json").exists());
+    assert!(!place.path().join("shot.png").exists());
+}
+
+#[test]
 fn given_a_running_vm_when_asked_through_its_socket_then_it_resizes_reports_and_takes_pictures() {
     let _machine = machine_time::together();
     let place = tempdir().unwrap();

@@ -82,7 +82,7 @@ impl DemoArgs {
         let accounts = difference(&start, &end);
         let elapsed = end.at_ns.saturating_sub(start.at_ns);
         let report = Report::new(self.policy.name(), elapsed, &accounts);
-        let outcomes = session.finish()?;
+        let finished = session.finish();
 
         if let Some(path) = &self.json {
             report.write(path).map_err(|source| Failure::Write {
@@ -91,10 +91,11 @@ impl DemoArgs {
             })?;
         }
         match ending {
-            Ending::TimedOut => judge(self.policy, &report, &accounts),
-            Ending::Interrupted => Ok(()),
-            Ending::AllEnded => Err(early_end(outcomes)),
+            Ending::TimedOut => judge(self.policy, &report, &accounts)?,
+            Ending::Interrupted => {}
+            Ending::AllEnded => return Err(early_end(finished.outcomes)),
         }
+        finished.written
     }
 
     fn specs(&self) -> Result<Vec<VmSpec>, Failure> {

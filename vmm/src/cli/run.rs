@@ -58,14 +58,16 @@ impl RunArgs {
         })?;
         let ending = session.wait(self.timeout.map(Duration::from_secs), &mut |_| {})?;
         let report = session.report();
-        let outcomes = session.finish()?;
+        let finished = session.finish();
         if let Some(path) = &self.json {
             report.write(path).map_err(|source| Failure::Write {
                 path: path.clone(),
                 source,
             })?;
         }
-        verdict(ending, outcomes, self.timeout)
+        // How a guest died says more than that it left no picture.
+        verdict(ending, finished.outcomes, self.timeout)?;
+        finished.written
     }
 }
 

@@ -72,6 +72,7 @@ impl Guest {
             _ => None,
         };
         let vm = builder.build().map_err(fail)?;
+        warn_of_interpreting_kvm(&spec);
         Ok(Self {
             handle: vm.handle(),
             serial,
@@ -228,14 +229,6 @@ impl Guest {
 }
 
 fn machine(hypervisor: &Hypervisor, spec: &VmSpec) -> Result<VmBuilder, VmError> {
-    // A stock kernel would die there, after minutes of silence.
-    if spec.discovery == Discovery::Acpi && interprets_kernels() {
-        log::warn!(
-            "{}: this host shows no VT-x or AMD-V, so its KVM can only interpret guest kernels; expect a stock kernel to die early, and use a \
-             host with hardware virtualization",
-            spec.name
-        );
-    }
     let kernel = match &spec.kernel {
         Kernel::File(path) => KernelSource::File(path.clone()),
         Kernel::BuiltinDemo => KernelSource::Embedded {
@@ -250,4 +243,15 @@ fn machine(hypervisor: &Hypervisor, spec: &VmSpec) -> Result<VmBuilder, VmError>
     config.command_line.clone_from(&spec.cmdline);
     config.virtio_mmio_on_command_line = spec.discovery == Discovery::Cmdline;
     VmBuilder::new(hypervisor, config)
+}
+
+/// A stock kernel would die there, after minutes of silence.
+fn warn_of_interpreting_kvm(spec: &VmSpec) {
+    if spec.discovery == Discovery::Acpi && interprets_kernels() {
+        log::warn!(
+            "{}: this host shows no VT-x or AMD-V, so its KVM can only interpret guest kernels; expect a stock kernel to die early, and use a \
+             host with hardware virtualization",
+            spec.name
+        );
+    }
 }

@@ -60,6 +60,15 @@ pub enum Console {
     Log,
 }
 
+/// How a session ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// How each VM ended, by its name, in the order in which they were given.
+    pub outcomes: Vec<(String, VmOutcome)>,
+    /// Whether the screenshots and the trace could be written: the first that could not.
+    pub written: Result<(), Failure>,
+}
+
 /// Why waiting ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -245,11 +254,9 @@ impl Session {
         Report::new(self.policy.name(), elapsed, &now.accounts)
     }
 
-    /// Stops the VMs that still run, writes the screenshots and gives everything back. Says how each VM ended.
-    ///
-    /// # Errors
-    /// A screenshot or the trace cannot be written; everything is given back all the same.
-    pub fn finish(mut self) -> Result<Vec<(String, VmOutcome)>, Failure> {
+    /// Stops the VMs that still run, writes the screenshots and the trace, and gives everything back.
+    #[must_use]
+    pub fn finish(mut self) -> Finished {
         self.control = None;
         for guest in &self.guests {
             guest.stop();
@@ -267,7 +274,10 @@ impl Session {
             trouble = trouble.or(Some(Failure::Write { path, source }));
         }
         drop(self.terminal.take());
-        trouble.map_or(Ok(outcomes), Err)
+        Finished {
+            outcomes,
+            written: trouble.map_or(Ok(()), Err),
+        }
     }
 
     fn supervisor(&self) -> MutexGuard<'_, Supervisor> {
