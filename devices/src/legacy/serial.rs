@@ -12,7 +12,9 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::Duration;
 
 use thiserror::Error;
 use vm_superio::Trigger;
@@ -65,9 +67,12 @@ impl SerialEvents for Events {
     }
 }
 
+type Registers = Port<Line, Events, Box<dyn Write + Send>>;
+
 /// A serial port with its output.
 pub struct Serial {
-    port: Mutex<Port<Line, Events, Box<dyn Write + Send>>>,
+    port: Mutex<Registers>,
+    interrupt: Arc<dyn InterruptLine>,
     drained: EventFd,
 }
 
@@ -91,18 +96,26 @@ impl Serial {
             drained: drained.try_clone().map_err(SerialError::EventFd)?,
         };
         Ok(Self {
-            port: Mutex::new(Port::with_events(Line(interrupt), events, output)),
+            port: Mutex::new(Port::with_events(
+                Line(Arc::clone(&interrupt)),
+                events,
+                output,
+            )),
+            interrupt,
             drained,
         })
     }
 
     /// Gives `input` to the guest and returns how many bytes were taken; the rest is to be offered again after
-    /// [`input_drained`](Self::input_drained). In loop-back mode the guest hears nothing from outside, and nothing is taken.
+    /// [`input_drained`](Self::input_drained). In loop-back mode the guest hears nothing from outside, and nothing is taken;
+    /// nor is it while the output takes no bytes, which holds up the guest but never the caller: offer it again in a second.
     ///
     /// # Errors
     /// [`SerialError::Interrupt`]: the bytes are in the FIFO, but the guest may not notice them before it polls.
     pub fn enqueue_input(&self, input: &[u8]) -> Result<usize, SerialError> {
-        let mut port = self.port.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut port) = self.port_soon() else {
+            return Ok(0);
+        };
         match port.enqueue_raw_bytes(input) {
             Ok(taken) => Ok(taken),
             Err(PortError::Trigger(error) | PortError::IOError(error)) => {
@@ -110,6 +123,40 @@ impl Serial {
             }
             Err(PortError::FullFifo) => Ok(0),
         }
+    }
+
+    /// The port, unless a vCPU has it and waits for the output.
+    fn port_soon(&self) -> Option<MutexGuard<'_, Registers>> {
+        const ATTEMPTS: u32 = 50;
+        const PAUSE: Duration = Duration::from_micros(100);
+        for _ in 0..ATTEMPTS {
+            match self.port.try_lock() {
+                Ok(port) => return Some(port),
+                Err(TryLockError::Poisoned(poison)) => return Some(poison.into_inner()),
+                Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            }
+        }
+        None
+    }
+
+    /// Raises the interrupt again if one is pending that the guest has not looked at. To be called now and then, about once a
+    /// second: the port raises an edge once for each cause, so a guest that missed one would never print again. A guest that
+    /// is only slow takes the second edge for a spurious interrupt.
+    ///
+    /// # Errors
+    /// [`SerialError::Interrupt`].
+    pub fn remind(&self) -> Result<(), SerialError> {
+        /// "No interrupt is pending", bit 0 of the interrupt identification register.
+        const NONE_PENDING: u8 = 1;
+        let Some(port) = self.port_soon() else {
+            return Ok(());
+        };
+        let pending = port.state().interrupt_identification & NONE_PENDING == 0;
+        drop(port);
+        if pending {
+            self.interrupt.trigger().map_err(SerialError::Interrupt)?;
+        }
+        Ok(())
     }
 
     /// Readable when the guest has emptied the input FIFO since the event was last read. Non-blocking.
@@ -148,6 +195,7 @@ mod tests {
 
     const DATA: u64 = 0;
     const IER: u64 = 1;
+    const IIR: u64 = 2;
     const LSR: u64 = 5;
 
     #[derive(Clone, Debug, Default)]
@@ -180,6 +228,55 @@ mod tests {
         let mut data = [0];
         serial.read(register, &mut data);
         data[0]
+    }
+
+    #[test]
+    fn given_an_interrupt_that_the_guest_missed_when_reminded_then_it_is_raised_again_until_looked_at()
+     {
+        let line = Arc::new(EventFd::new(EFD_NONBLOCK).unwrap());
+        let serial = Serial::new(line.clone(), Box::new(Paper::default())).unwrap();
+        serial.remind().unwrap();
+        assert!(line.read().is_err(), "nothing is pending");
+        serial.write(IER, &[2]);
+        assert_eq!(line.read().unwrap(), 1);
+        serial.write(DATA, b"x");
+        assert!(line.read().is_err(), "one edge for each cause");
+        for _ in 0..2 {
+            serial.remind().unwrap();
+            assert_eq!(line.read().unwrap(), 1);
+        }
+        read(&serial, IIR);
+        serial.remind().unwrap();
+        assert!(line.read().is_err(), "the guest has looked");
+    }
+
+    #[test]
+    fn given_an_output_that_takes_nothing_when_keys_come_then_they_wait_and_the_caller_does_not() {
+        struct Stuck(std::sync::mpsc::Receiver<()>);
+        impl Write for Stuck {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (release, stuck) = std::sync::mpsc::channel();
+        let line = Arc::new(EventFd::new(EFD_NONBLOCK).unwrap());
+        let serial = Arc::new(Serial::new(line, Box::new(Stuck(stuck))).unwrap());
+        let vcpu = {
+            let serial = Arc::clone(&serial);
+            std::thread::spawn(move || serial.write(DATA, b"x"))
+        };
+        while serial.port.try_lock().is_ok() {
+            std::thread::yield_now();
+        }
+        assert_eq!(serial.enqueue_input(b"keys").unwrap(), 0);
+        serial.remind().unwrap();
+        drop(release);
+        vcpu.join().unwrap();
+        assert_eq!(serial.enqueue_input(b"keys").unwrap(), 4);
     }
 
     #[test]

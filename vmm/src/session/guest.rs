@@ -131,6 +131,13 @@ impl Guest {
         Arc::clone(&self.serial)
     }
 
+    /// Lets a guest that missed its console's interrupt go on.
+    pub fn remind(&self) {
+        if let Err(error) = self.serial.remind() {
+            log::debug!("{}: {error}", self.name());
+        }
+    }
+
     /// Readable once the VM has ended.
     #[must_use]
     pub fn outcome_event(&self) -> &EventFd {

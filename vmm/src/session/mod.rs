@@ -191,7 +191,12 @@ impl Session {
                 match happening {
                     Happening::StopRequested => return Ok(Ending::Interrupted),
                     Happening::Deadline => return Ok(Ending::TimedOut),
-                    Happening::Tick => each_second(self),
+                    Happening::Tick => {
+                        for guest in &self.guests {
+                            guest.remind();
+                        }
+                        each_second(self);
+                    }
                     Happening::ScreenshotRequested => self.screenshots_on_signal(),
                     Happening::ControlRequested => self.answer_requests(),
                     Happening::GuestEnded(index) => self.note_end(index),

@@ -245,6 +245,8 @@ impl MutEventSubscriber for Supervisor {
                 if self.tick.wait().is_ok() {
                     self.note(Happening::Tick);
                 }
+                // Keys that the port could not take because the console's reader was slow.
+                self.resume_keyboard(ops);
             }
             DEADLINE => {
                 if self.deadline.wait().is_ok() {
