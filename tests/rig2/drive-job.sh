@@ -25,6 +25,10 @@ pid=$!
         seconds=$((seconds - 1))
         sleep 1
     done
+    # What each of its threads waits for, for whoever has to find out why.
+    for task in /proc/"$pid"/task/*; do
+        echo "$(cat "$task/comm") waits in $(cat "$task/wchan"), system call $(cat "$task/syscall")"
+    done >>"$out/rondo.log" 2>&1
     kill -9 "$pid" && echo timeout >"$out/exit"
 ) >/dev/null 2>&1 &
 watchdog=$!

@@ -18,7 +18,7 @@ use crate::picture::Picture;
 use crate::{first_level, guest_image};
 
 /// The longest a guest may take. An emulated machine on a busy computer is slow; a guest that hangs is caught all the same.
-const GUEST_LIMIT: Duration = Duration::from_secs(300);
+const GUEST_LIMIT: Duration = Duration::from_secs(100);
 
 /// One guest to boot.
 #[derive(Debug, Clone)]
@@ -133,9 +133,17 @@ impl Share {
     pub fn run(&self, lab: &Lab, rondo: &Path, jobs: usize) -> Result<()> {
         let limit = GUEST_LIMIT * u32::try_from(jobs + 1)?;
         match LinuxHost::of_machine() {
-            LinuxHost::OwnKvm => run_here(lab, rondo, &self.folder),
-            LinuxHost::EmulatedMachine => first_level::run(lab, rondo, &self.folder, limit),
+            LinuxHost::OwnKvm => run_here(lab, rondo, &self.folder)?,
+            LinuxHost::EmulatedMachine => first_level::run(lab, rondo, &self.folder, limit)?,
         }
+        let stuck = self.folder.join("stuck");
+        if stuck.exists() {
+            eprintln!(
+                "NOTE: a guest stood still and was started a second time; what it left the first time is in {}",
+                stuck.display()
+            );
+        }
+        Ok(())
     }
 
     /// What came out of the job `name`.
