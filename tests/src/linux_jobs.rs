@@ -5,6 +5,7 @@
 //! otherwise an emulated machine does ([`crate::first_level`]), one boot for all jobs.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -138,10 +139,12 @@ impl Share {
         }
         let stuck = self.folder.join("stuck");
         if stuck.exists() {
-            eprintln!(
+            // Past the test runner, which keeps what a passing test prints to itself.
+            writeln!(
+                io::stderr(),
                 "NOTE: a guest stood still and was started a second time; what it left the first time is in {}",
                 stuck.display()
-            );
+            )?;
         }
         Ok(())
     }
