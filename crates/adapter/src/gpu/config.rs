@@ -54,7 +54,7 @@ pub struct SoftwareGpuConfig {
 }
 
 impl Default for SoftwareGpuConfig {
-    /// One engine, guaranteed shares, units of 256 KiB, prompt workers; no secure VMs, since all VMs' work runs in one
+    /// One engine, guaranteed shares, units of the default budget, prompt workers; no secure VMs, since all VMs' work runs in one
     /// address space.
     fn default() -> Self {
         Self {

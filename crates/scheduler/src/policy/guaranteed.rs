@@ -3,7 +3,7 @@
 //!
 //! # Promise
 //! - *Guarantee.* A VM with the share `f` of the engine is served as if it had an engine of its own that is `f` times as
-//!   fast, but for one unit of somebody else (the bound below). What others do cannot change that.
+//!   fast, but for one request of somebody else (the bound below). What others do cannot change that.
 //! - *No waste.* The engine is never idle while a VM has work (and is under its limit). Time that its owner does not want
 //!   is lent, in proportion to the shares of those who want it; a loan is not held against the borrower, and costs the
 //!   owner who comes back at most one unit.
