@@ -35,7 +35,7 @@
 //! The first request after a wake is one unit, `r = e`; each next is twice as long, up to `max(slice, e)`. So an interactive
 //! VM has the early finish tag of a small request, and a VM that stays busy keeps the engine for a slice at a time against
 //! others with an equal claim, instead of changing hands after each unit. A slice is **not** a non-preemptible stretch: a VM
-//! that wakes with an earlier finish tag takes over after the unit that runs, and the holder's request goes on later with its
+//! that wakes with the earliest finish tag takes over after the unit that runs, and the holder's request goes on later with its
 //! old tags. VMs that are always busy let each other finish: otherwise they would cut each other's slices to pieces, at 75 to 25
 //! in three changes of hands where one does. With `slice = 0` each unit is a request, and the rule decides after each.
 //!
