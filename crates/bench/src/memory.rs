@@ -10,7 +10,7 @@ use rondo_scheduler::{
 };
 
 use crate::ALLOCATOR;
-use crate::report::{Goal, Section, Table, number};
+use crate::report::{Goal, Section, Table, nanos as whole};
 
 /// How many VMs there are.
 pub const VMS: u32 = 10_000;
@@ -24,7 +24,7 @@ pub const CONTEXTS: u64 = 4;
 pub fn tell(section: &mut Section) -> Result<(), String> {
     let outer = between_vms().map_err(|error| error.to_string())?;
     let inner = inside_vms().map_err(|error| error.to_string())?;
-    let whole = outer + inner.scheduler + inner.process + inner.contexts;
+    let all = outer + inner.scheduler + inner.process + inner.contexts;
     section.say(format!(
         "Memory: bytes that are alive on the heap (a counting allocator) after {VMS} VMs joined and became ready under `guaranteed`, each with a `ContextScheduler` of its own with one process \
          and {CONTEXTS} contexts, all ready; divided by {VMS}. Free room that tables keep is in it; what the allocator itself adds is not."
@@ -32,12 +32,12 @@ pub fn tell(section: &mut Section) -> Result<(), String> {
     let mut table = Table::new(["of a VM", "bytes", "that is"]);
     table.row([
         "between VMs".to_owned(),
-        number(outer),
+        whole(outer),
         "the tables and queues of `Scheduler`".to_owned(),
     ]);
     table.row([
         "inside, without processes".to_owned(),
-        number(inner.scheduler),
+        whole(inner.scheduler),
         format!(
             "`ContextScheduler` itself, of {} bytes, and what it has on the heap",
             size_of::<ContextScheduler>()
@@ -45,17 +45,17 @@ pub fn tell(section: &mut Section) -> Result<(), String> {
     ]);
     table.row([
         "a process".to_owned(),
-        number(inner.process),
+        whole(inner.process),
         format!("its entry ({PROCESS_BYTES}); tables begin with room for several"),
     ]);
     table.row([
         format!("{CONTEXTS} contexts"),
-        number(inner.contexts),
+        whole(inner.contexts),
         format!(
             "{CONTEXTS} entries ({CONTEXT_BYTES} each), the process in its band ({SHARE_BYTES})"
         ),
     ]);
-    table.row(["all of it".to_owned(), number(whole), String::new()]);
+    table.row(["all of it".to_owned(), whole(all), String::new()]);
     section.show(&table);
     let fixed = outer + inner.scheduler + inner.process;
     let (bytes, of_vm, of_context) = ("bytes", 512.0, 256.0);
@@ -68,7 +68,7 @@ pub fn tell(section: &mut Section) -> Result<(), String> {
     );
     section.judge(
         format!("Memory of a VM with {CONTEXTS} contexts"),
-        whole,
+        all,
         bytes,
         Goal::AtMost(of_vm + CONTEXTS as f64 * of_context),
     );

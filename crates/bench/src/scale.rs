@@ -14,7 +14,7 @@ use rondo_scheduler::{
 
 use crate::memory::{CONTEXTS, VMS};
 use crate::random::Random;
-use crate::report::{Goal, Section, Table, number};
+use crate::report::{Goal, Section, Table, nanos};
 use crate::statistics::{Samples, median};
 use crate::{ALLOCATOR, clock};
 
@@ -66,9 +66,9 @@ pub fn section() -> Result<Section, String> {
         let p99 = of_rounds(Samples::p99);
         table.row([
             name.to_owned(),
-            number(of_rounds(Samples::p50)),
-            number(p99),
-            number(of_rounds(Samples::greatest)),
+            nanos(of_rounds(Samples::p50)),
+            nanos(p99),
+            nanos(of_rounds(Samples::greatest)),
         ]);
         if let Some(goal) = goal {
             let what =

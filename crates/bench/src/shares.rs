@@ -14,6 +14,8 @@ use crate::statistics::{Samples, jain, median};
 
 /// How long each load runs.
 const LOAD: Duration = Duration::from_secs(4);
+/// How long one VM of four has the GPU.
+const ALONE: Duration = Duration::from_secs(1);
 /// How long the victim is watched.
 const VICTIM: Duration = Duration::from_secs(6);
 /// The victim's job.
@@ -78,6 +80,7 @@ pub fn section() -> DdiResult<Section> {
         LOAD.as_secs()
     ));
     loads(&mut section)?;
+    one_of_four(&mut section)?;
     victim(&mut section)?;
     Ok(section)
 }
@@ -123,6 +126,22 @@ fn loads(section: &mut Section) -> DdiResult<()> {
         section.judge(what, error, "%", Goal::AtMost(1.0));
     }
     section.show(&table);
+    Ok(())
+}
+
+/// Time that nobody else wants.
+fn one_of_four(section: &mut Section) -> DdiResult<()> {
+    eprintln!("shares: one of four is active");
+    let quarter = VmPlan::busy(ppm(250_000), Nanos::from_micros(100));
+    let idle = VmPlan {
+        busy: false,
+        ..quarter
+    };
+    let plans = [quarter, idle, idle, idle];
+    let gpu = Gpu::new(&plans)?;
+    let run = gpu.measure(&plans, |_| thread::sleep(ALONE))?;
+    let what = "1 of 4 VMs active in real time, GPU busy";
+    section.judge(what, busy(&run), "%", Goal::AtLeast(98.0));
     Ok(())
 }
 

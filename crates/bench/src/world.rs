@@ -48,11 +48,16 @@ impl Setup {
         Ppm::new(Ppm::WHOLE.get() / on_one_engine).unwrap_or(Ppm::WHOLE)
     }
 
-    /// The longest unit: short enough to fit the slots that `fixed` gives so many VMs.
+    /// The longest unit: half a millisecond, and under `fixed` short enough to fit the slots of so many VMs.
     fn longest_unit(&self) -> u64 {
+        const LONGEST: u64 = 500_000;
         const FRAME: u64 = 16_000_000;
-        let slot = FRAME / u64::from(self.vms.max(1));
-        slot.clamp(1_000, 500_000)
+        if self.policy == Policy::Fixed {
+            let slot = FRAME / u64::from(self.vms.max(1));
+            slot.clamp(1_000, LONGEST)
+        } else {
+            LONGEST
+        }
     }
 
     /// A fresh scheduler without VMs.
