@@ -86,6 +86,26 @@ impl Load {
         matches!(self, Self::Backlogged { .. } | Self::Liar { .. })
     }
 
+    /// The longest request that it can make; of one that hangs, nothing is known.
+    #[must_use]
+    pub fn longest(&self) -> u64 {
+        match self {
+            Self::Backlogged { length }
+            | Self::Closed { length, .. }
+            | Self::Bursty { length, .. }
+            | Self::Frames { length, .. }
+            | Self::Poisson { length, .. }
+            | Self::Liar { length, .. } => *length,
+            Self::Pareto { .. } => LONGEST_PARETO,
+            Self::Hang { .. } => 0,
+            Self::List { requests } => requests
+                .iter()
+                .map(|&(_, length)| length)
+                .max()
+                .unwrap_or(0),
+        }
+    }
+
     /// Whether its requests hang.
     #[must_use]
     pub fn hangs(&self) -> bool {

@@ -123,9 +123,9 @@ fn execute(command: Command) -> Result<(), Failure> {
                 }
             })?;
             if let Some(path) = &trace {
-                write(path, outcome.trace.text())?;
+                write(path, outcome.traces[0].text())?;
             }
-            let hash = format!("{:016x}", outcome.trace.hash());
+            let hash = format!("{:016x}", outcome.trace_hash());
             if let Some(path) = &json {
                 let report = serde_json::json!({
                     "scenario": scenario.display().to_string(),

@@ -6,13 +6,14 @@
 use serde::Serialize;
 
 use crate::fluid::{Sharing, SlowerEngine};
-use crate::scenario::Scenario;
+use crate::inside_report::{InsideMeter, InsideReport};
+use crate::scenario::{Scenario, Work};
 use crate::world::{Doing, Interval, Observer, Request};
 
 /// What rounding may cost a request under `guaranteed`, in ns (the head of its policy argues for less than this).
 pub const ROUNDING: u64 = 2;
 
-/// Where the engine's time went, in ns. The four add up to the duration, exactly.
+/// Where the engines' time went, in ns. The four add up to the duration, once for each engine, exactly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Books {
     /// It ran units.
@@ -65,6 +66,9 @@ pub struct VmReport {
     pub late: Option<u64>,
     /// The greatest ratio of a latency to its bound.
     pub worst_of_bound: Option<f64>,
+    /// What its processes got, if it has any. Its requests then have no bound of their own, since the guest orders them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inside: Option<InsideReport>,
 }
 
 /// What a run amounts to.
@@ -103,6 +107,8 @@ struct VmMeter {
     open: std::collections::VecDeque<Promise>,
     /// Those that ended, with the end.
     kept: Vec<(Promise, u64)>,
+    hang_timeout: u64,
+    inside: Option<InsideMeter>,
 }
 
 /// Watches a run. Follows the fluid reference only `with_lag`, which costs more than all the rest.
@@ -119,12 +125,14 @@ impl Meter {
     /// A meter for a scenario.
     #[must_use]
     pub fn new(scenario: &Scenario, with_lag: bool) -> Self {
-        let shares = scenario
-            .vms
-            .iter()
-            .map(|vm| (vm.weight(), vm.load.endless()));
+        let shares = scenario.vms.iter().map(|vm| (vm.weight(), vm.endless()));
         let meter = |vm: &crate::scenario::Vm| VmMeter {
-            slower: SlowerEngine::new(vm.share_ppm),
+            slower: match vm.work {
+                Work::Plain(_) => SlowerEngine::new(vm.share_ppm),
+                Work::Inside(_) => None,
+            },
+            hang_timeout: vm.hang_timeout(),
+            inside: InsideMeter::new(vm),
             service: 0,
             lag: 0,
             latencies: Vec::new(),
@@ -135,7 +143,7 @@ impl Meter {
             books: Books::default(),
             idle_while_work: 0,
             longest_unit: 0,
-            sharing: with_lag.then(|| Sharing::new(shares)),
+            sharing: with_lag.then(|| Sharing::new(scenario.engines, shares)),
             vms: scenario.vms.iter().map(meter).collect(),
         }
     }
@@ -208,6 +216,7 @@ impl Meter {
                 latency_max_ns: percentile(1_000),
                 late: lateness.map(|(late, _)| late),
                 worst_of_bound: lateness.map(|(_, worst)| worst),
+                inside: meter.inside.take().map(|inside| inside.report(vm)),
             });
         }
         let parts: Vec<f64> = vms
@@ -252,7 +261,11 @@ impl Observer for Meter {
         self.books.add(interval);
         match interval.doing {
             Doing::Run(request) => {
-                self.vms[request.vm].service += length;
+                let vm = &mut self.vms[request.vm];
+                vm.service += length;
+                if let Some(inside) = &mut vm.inside {
+                    inside.ran(request.context, length);
+                }
                 self.longest_unit = self.longest_unit.max(length);
             }
             Doing::Idle { work_waited } => {
@@ -260,8 +273,12 @@ impl Observer for Meter {
             }
             // The stall is paid by its VM, and is as long a wait for the others as a unit of that length.
             Doing::Reset(request) => {
-                self.vms[request.vm].service += length;
-                self.longest_unit = self.longest_unit.max(crate::load::HANG_TIMEOUT + length);
+                let vm = &mut self.vms[request.vm];
+                vm.service += length;
+                if let Some(inside) = &mut vm.inside {
+                    inside.ran(request.context, length);
+                }
+                self.longest_unit = self.longest_unit.max(vm.hang_timeout + length);
             }
             Doing::Switch(_) => {}
         }
@@ -273,13 +290,18 @@ impl Observer for Meter {
         if let Some(promise) = vm.open.pop_front()
             && !hung
         {
-            vm.latencies.push(end - request.arrival);
-            vm.kept.push((promise, end));
+            let latency = end - request.arrival;
+            vm.latencies.push(latency);
+            if let Some(inside) = &mut vm.inside {
+                inside.ended(request.context, latency);
+            } else {
+                vm.kept.push((promise, end));
+            }
         }
     }
 }
 
-fn ratio(part: u64, whole: u64) -> f64 {
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 {
         0.0
     } else {
@@ -288,7 +310,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 /// The smallest value that so many thousandths of the sorted values do not exceed.
-fn percentile(sorted: &[u64], thousandths: usize) -> u64 {
+pub(crate) fn percentile(sorted: &[u64], thousandths: usize) -> u64 {
     let rank = (sorted.len() * thousandths).div_ceil(1_000);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }

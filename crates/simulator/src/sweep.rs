@@ -10,6 +10,8 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use rondo_scheduler::inside::BandSettings;
+
 use crate::arbiter::arbiter;
 use crate::contender::Contender;
 use crate::load::Load;
@@ -78,16 +80,16 @@ pub fn setup(seed: u64) -> Scenario {
             1 => random.within(100 * US, longest),
             _ => random.within(100 * US, MS),
         };
-        Vm {
-            name: format!("vm{n}"),
-            share_ppm: u32::try_from(share).unwrap_or(WHOLE_PPM),
-            max_unit: Some(unit),
-            load: load(&mut random, unit, share, period),
-        }
+        let load = load(&mut random, unit, share, period);
+        let share = u32::try_from(share).unwrap_or(WHOLE_PPM);
+        Vm::plain(format!("vm{n}"), share, Some(unit), load)
     });
     Scenario {
         duration: DURATION,
         switch_cost: 0,
+        engines: 1,
+        host_share_ppm: 0,
+        bands: BandSettings::default(),
         vms: vms.collect(),
     }
 }
@@ -149,7 +151,7 @@ fn load(random: &mut Random, unit: u64, share: u64, period: u64) -> Load {
 pub fn judge(contender: Contender, seed: u64) -> Tally {
     let scenario = setup(seed);
     let mut meter = Meter::new(&scenario, false);
-    let mut arbiter = match arbiter(contender, &scenario.vms) {
+    let mut arbiter = match arbiter(contender, &scenario) {
         Ok(arbiter) => arbiter,
         Err(refusal) => panic!("seed {seed}: {contender:?} refuses: {refusal}"),
     };

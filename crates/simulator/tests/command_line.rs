@@ -17,6 +17,20 @@ share_ppm = 400000
 load = { kind = "poisson", length_us = 300, rate_per_s = 200 }
 "#;
 
+/// `GOOD`, with a process in the place of the load of VM b.
+fn inside(process: &str) -> String {
+    let load = "load = { kind = \"poisson\", length_us = 300, rate_per_s = 200 }\n";
+    let process = format!("[[vm.process]]\nname = \"p\"\n{process}");
+    GOOD.replace(load, &process)
+}
+
+/// The same, with one context.
+fn context(keys: &str) -> String {
+    inside(&format!(
+        "[[vm.process.context]]\n{keys}\nload = {{ kind = \"backlogged\", length_us = 7 }}\n"
+    ))
+}
+
 /// A file of this test alone, in the folder that cargo keeps for tests.
 fn file(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -94,8 +108,153 @@ fn given_a_wrong_scenario_then_one_sentence_says_what_and_the_code_is_2() {
         ),
         (
             "process",
-            format!("{GOOD}[[vm.process]]\nband = 1\n"),
-            "unknown field `process`",
+            format!("{GOOD}[[vm.process]]\nname = \"p\"\n"),
+            "vm \"b\": a VM has either load or [[vm.process]]",
+        ),
+        ("processkey", inside("band = 1\n"), "unknown field `band`"),
+        (
+            "workless",
+            GOOD.replace("load = { kind = \"backlogged\", length_us = 500 }\n", ""),
+            "vm \"a\": missing field `load`",
+        ),
+        (
+            "emptyprocess",
+            inside(""),
+            "vm \"b\", process \"p\": missing field `load`",
+        ),
+        (
+            "contextless",
+            inside("[[vm.process.context]]\n"),
+            "vm \"b\", process \"p\", context \"0\": missing field `load`",
+        ),
+        (
+            "band",
+            context("band = \"turbo\""),
+            "unknown variant `turbo`",
+        ),
+        (
+            "level",
+            context("band = \"realtime\"\nrealtime_level = 32"),
+            "realtime_level is 32, out of range: it must be at most 31",
+        ),
+        (
+            "levelband",
+            context("realtime_level = 3"),
+            "realtime_level means something in band \"realtime\" only",
+        ),
+        (
+            "inpriority",
+            context("priority = -8"),
+            "priority is out of range: it must be -7 to 7",
+        ),
+        (
+            "quantum",
+            context("quantum_us = 0"),
+            "context \"0\": quantum_us is 0",
+        ),
+        (
+            "contextload",
+            context("quantum_us = 5").replace("length_us = 7", "length_us = 0"),
+            "context \"0\": length_us is 0",
+        ),
+        (
+            "twinprocess",
+            format!("{}[[vm.process]]\nname = \"p\"\n", context("priority = 1")),
+            "two processes are named \"p\"",
+        ),
+        (
+            "normal",
+            format!("{}[bands]\nnormal_percent = 51\n", GOOD),
+            "[bands]: normal_percent is 51, out of range: it must be at most 50",
+        ),
+        (
+            "bandquantum",
+            format!("{}[bands]\nprocess_quantum_us = {{ focus = 0 }}\n", GOOD),
+            "[bands]: process_quantum_us is 0",
+        ),
+        (
+            "bandname",
+            format!("{}[bands]\ngrace_us = {{ turbo = 1 }}\n", GOOD),
+            "unknown field `turbo`",
+        ),
+        ("engines", format!("engines = 0\n{GOOD}"), "engines is 0"),
+        (
+            "manyengines",
+            format!("engines = 65\n{GOOD}"),
+            "engines is 65, out of range: it must be at most 64",
+        ),
+        (
+            "sharestwo",
+            format!(
+                "engines = 2\n{}",
+                GOOD.replace("600000", "1000000")
+                    .replace("400000", "1000000")
+                    + "[[vm]]\nname = \"c\"\nshare_ppm = 1\nload = { kind = \"hang\", after_ms = 1 }\n"
+            ),
+            "2000001 ppm, 1 ppm more than the 2 engines have",
+        ),
+        (
+            "hostshare",
+            format!("host_share_ppm = 1\n{GOOD}"),
+            "1000001 ppm, 1 ppm more",
+        ),
+        (
+            "clientshare",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\nmode = \"client\"",
+            ),
+            "has no share of its own",
+        ),
+        (
+            "mode",
+            GOOD.replace("share_ppm = 600000", "mode = \"root\""),
+            "unknown variant `root`",
+        ),
+        (
+            "priority",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\npriority = \"top\"",
+            ),
+            "unknown variant `top`",
+        ),
+        (
+            "limit",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\nlimit_ppm = 599999",
+            ),
+            "vm \"a\": limit_ppm must not be zero nor below share_ppm",
+        ),
+        (
+            "biglimit",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\nlimit_ppm = 1000001",
+            ),
+            "limit_ppm is 1000001, out of range",
+        ),
+        (
+            "hang",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\nhang_timeout_us = 0",
+            ),
+            "hang_timeout_us is 0",
+        ),
+        (
+            "slice",
+            GOOD.replace("share_ppm = 600000", "share_ppm = 600000\nslice_us = -1"),
+            "`-1`, expected a whole number that is not negative",
+        ),
+        (
+            "grace",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\ngrace_us = 99999999999999",
+            ),
+            "grace_us is 99999999999999, out of range",
         ),
         (
             "loadkey",
