@@ -43,6 +43,11 @@ impl Heap {
         self.entries.first().map(|entry| (entry.tag, entry.slot))
     }
 
+    /// All that are in it, in no order.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.entries.iter().map(|entry| entry.slot)
+    }
+
     /// Puts `slot` in, which must not be in it.
     pub(crate) fn insert(&mut self, tag: u128, turn: u64, slot: Slot) {
         debug_assert!(!self.contains(slot), "a VM is queued once");

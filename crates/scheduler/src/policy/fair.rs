@@ -42,10 +42,10 @@
 //! waste, limits, joining and leaving, determinism, names, the end of the clock). And `tests/steady_state.rs`: no
 //! allocation.
 
-use super::Discipline;
-use super::leavers::Leavers;
+use super::leavers::{Leaver, Leavers};
 use super::tags::{Tags, weight_of};
 use super::virtual_time::{Virtual, Weight};
+use super::{Discipline, Left, Standing};
 use crate::heap::Heap;
 use crate::table::Slot;
 use crate::{Nanos, VmId, VmProfile};
@@ -233,7 +233,7 @@ impl Discipline for Fair {
         }
     }
 
-    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile) {
+    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile, standing: Standing) {
         if self.vms.len() <= slot.index() {
             self.vms.resize(slot.index() + 1, None);
             for heap in [&mut self.due, &mut self.ahead, &mut self.paying] {
@@ -241,9 +241,10 @@ impl Discipline for Fair {
             }
         }
         // Nobody's place is reserved here, so it asks for none: what it gets is its own debt.
-        let start = self
-            .leavers
-            .take_place(self.now, vm, weight_of(profile), 0, 0);
+        let weight = weight_of(profile.guarantee);
+        let own = self.leavers.take_place(self.now, vm, weight, 0, 0);
+        let debt = weight.stretch_up(standing.debt.0);
+        let start = own.max(self.now.saturating_add(debt));
         self.vms[slot.index()] = Some(Tags::new(vm, profile, start));
         self.let_pay(slot);
     }
@@ -252,9 +253,14 @@ impl Discipline for Fair {
         self.sleep(slot);
         self.end_paying(slot);
         if let Some(tags) = self.vms.get_mut(slot.index()).and_then(Option::take) {
-            let parts = tags.weight.parts();
-            self.leavers
-                .add(self.now, tags.vm, tags.start, tags.weight, parts);
+            let leaver = Leaver {
+                vm: tags.vm,
+                until: tags.start,
+                weight: tags.weight,
+                guarantee: tags.guarantee(),
+                part: tags.weight.parts(),
+            };
+            self.leavers.add(self.now, leaver);
         }
     }
 
@@ -325,16 +331,16 @@ impl Discipline for Fair {
         }
     }
 
-    fn keeps(&mut self, slot: Slot) -> bool {
-        self.tags(slot).is_some_and(|tags| !tags.exhausted()) && !self.outranked()
+    fn keeps(&self, slot: Slot) -> bool {
+        self.tags(slot).is_some_and(|tags| !tags.exhausted())
     }
 
-    fn put_back(&mut self, slot: Slot) {
+    fn put_back(&mut self, slot: Slot, ends: bool) {
         if self.holder == Some(slot) {
             self.holder = None;
         }
         if let Some(tags) = self.tags_mut(slot) {
-            tags.renew();
+            tags.renew(ends);
         }
         self.enqueue(slot);
     }
@@ -351,6 +357,11 @@ impl Discipline for Fair {
         self.hold(slot)
     }
 
+    fn adopt(&mut self, slot: Slot) {
+        self.dequeue(slot);
+        self.hold(slot);
+    }
+
     fn outranked(&mut self) -> bool {
         self.let_due();
         let Some((finish, _)) = self.due.first() else {
@@ -359,6 +370,36 @@ impl Discipline for Fair {
         self.holder
             .and_then(|holder| self.tags(holder))
             .is_none_or(|tags| finish < tags.finish)
+    }
+
+    fn has_queued(&self) -> bool {
+        self.due.first().is_some() || self.ahead.first().is_some()
+    }
+
+    fn lendable(&mut self) -> Option<Slot> {
+        self.let_due();
+        let just_due = self.due.slots().filter(|&slot| {
+            let tags = self.tags(slot);
+            tags.is_some_and(|tags| tags.start == self.now)
+        });
+        just_due
+            .min_by_key(|&slot| self.tags(slot).map(|tags| (tags.finish, tags.turn)))
+            .or_else(|| self.ahead.first().map(|(_, slot)| slot))
+    }
+
+    fn standing(&self, slot: Slot) -> Standing {
+        self.tags(slot)
+            .map_or_else(Standing::default, |tags| tags.standing(self.now))
+    }
+
+    fn left(&self) -> Vec<Left> {
+        self.leavers.left(self.now)
+    }
+
+    fn remember(&mut self, left: Left) {
+        let parts = weight_of(left.guarantee).parts();
+        self.leavers
+            .add(self.now, Leaver::of(left, self.now, parts));
     }
 
     fn lag(&self, slot: Slot) -> i64 {

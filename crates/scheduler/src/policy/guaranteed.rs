@@ -79,10 +79,10 @@
 //! (shares, slices, lag, no waste, best effort, limits), `debt.rs` (sleep, profiles, leaving), `order.rs` (determinism,
 //! names, the end of the clock), `contract.rs` (actions and refusals). And `tests/steady_state.rs`: no allocation.
 
-use super::Discipline;
-use super::leavers::Leavers;
+use super::leavers::{Leaver, Leavers};
 use super::tags::{Tags, weight_of};
 use super::virtual_time::Virtual;
+use super::{Discipline, Left, Standing};
 use crate::heap::Heap;
 use crate::table::Slot;
 use crate::{Nanos, VmId, VmProfile};
@@ -206,7 +206,7 @@ impl Discipline for Guaranteed {
         self.clock = now;
     }
 
-    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile) {
+    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile, standing: Standing) {
         if self.vms.len() <= slot.index() {
             self.vms.resize(slot.index() + 1, None);
             for heap in [&mut self.due, &mut self.ahead, &mut self.lent] {
@@ -214,9 +214,12 @@ impl Discipline for Guaranteed {
             }
         }
         let part = profile.guarantee.get();
-        let start = self
+        let weight = weight_of(profile.guarantee);
+        let place = self
             .leavers
-            .take_place(self.now, vm, weight_of(profile), part, self.taken);
+            .take_place(self.now, vm, weight, part, self.taken);
+        let debt = weight.stretch_up(standing.debt.0);
+        let start = place.max(self.now.saturating_add(debt));
         self.taken = self.taken.saturating_add(part);
         self.vms[slot.index()] = Some(Tags::new(vm, profile, start));
     }
@@ -226,14 +229,16 @@ impl Discipline for Guaranteed {
         let Some(tags) = self.vms.get_mut(slot.index()).and_then(Option::take) else {
             return;
         };
-        let part = if tags.guaranteed {
-            tags.weight.parts()
-        } else {
-            0
-        };
+        let part = tags.guarantee().get();
         self.taken = self.taken.saturating_sub(part);
-        self.leavers
-            .add(self.now, tags.vm, tags.start, tags.weight, part);
+        let leaver = Leaver {
+            vm: tags.vm,
+            until: tags.start,
+            weight: tags.weight,
+            guarantee: tags.guarantee(),
+            part,
+        };
+        self.leavers.add(self.now, leaver);
     }
 
     fn set_profile(&mut self, slot: Slot, profile: &VmProfile) {
@@ -242,11 +247,7 @@ impl Discipline for Guaranteed {
         let Some(tags) = self.tags_mut(slot) else {
             return;
         };
-        let old_part = if tags.guaranteed {
-            tags.weight.parts()
-        } else {
-            0
-        };
+        let old_part = tags.guarantee().get();
         // A VM that only now gets a guarantee is owed nothing.
         tags.set_profile(now, profile, old_part > 0);
         self.taken = self
@@ -300,16 +301,16 @@ impl Discipline for Guaranteed {
         }
     }
 
-    fn keeps(&mut self, slot: Slot) -> bool {
-        self.tags(slot).is_some_and(|tags| !tags.exhausted()) && !self.outranked()
+    fn keeps(&self, slot: Slot) -> bool {
+        self.tags(slot).is_some_and(|tags| !tags.exhausted())
     }
 
-    fn put_back(&mut self, slot: Slot) {
+    fn put_back(&mut self, slot: Slot, ends: bool) {
         if self.holder == Some(slot) {
             self.holder = None;
         }
         if let Some(tags) = self.tags_mut(slot) {
-            tags.renew();
+            tags.renew(ends);
         }
         self.enqueue(slot);
     }
@@ -346,6 +347,11 @@ impl Discipline for Guaranteed {
         self.hold(slot)
     }
 
+    fn adopt(&mut self, slot: Slot) {
+        self.dequeue(slot);
+        self.hold(slot);
+    }
+
     fn outranked(&mut self) -> bool {
         self.let_due();
         let Some((finish, first)) = self.due.first() else {
@@ -355,6 +361,44 @@ impl Discipline for Guaranteed {
         self.holder
             .and_then(|holder| self.tags(holder))
             .is_none_or(|tags| !tags.guaranteed || (woke && finish < tags.finish))
+    }
+
+    fn has_queued(&self) -> bool {
+        let queues = [&self.due, &self.ahead, &self.lent];
+        queues.iter().any(|queue| queue.first().is_some())
+    }
+
+    fn lendable(&mut self) -> Option<Slot> {
+        self.let_due();
+        let just_due = self.due.slots().filter(|&slot| {
+            let tags = self.tags(slot);
+            tags.is_some_and(|tags| tags.start == self.now)
+        });
+        just_due
+            .min_by_key(|&slot| self.tags(slot).map(|tags| (tags.finish, tags.turn)))
+            .or_else(|| {
+                let owner = self.ahead.first();
+                let lent = self.lent.first();
+                let first = match (owner, lent) {
+                    (Some(owner), Some(lent)) if lent.0 < owner.0 => Some(lent),
+                    (owner, lent) => owner.or(lent),
+                };
+                first.map(|(_, slot)| slot)
+            })
+    }
+
+    fn standing(&self, slot: Slot) -> Standing {
+        self.tags(slot)
+            .map_or_else(Standing::default, |tags| tags.standing(self.now))
+    }
+
+    fn left(&self) -> Vec<Left> {
+        self.leavers.left(self.now)
+    }
+
+    fn remember(&mut self, left: Left) {
+        let leaver = Leaver::of(left, self.now, left.guarantee.get());
+        self.leavers.add(self.now, leaver);
     }
 
     fn lag(&self, slot: Slot) -> i64 {

@@ -7,16 +7,49 @@
 //! `SCHED_DEADLINE` has it). Nobody is refused for that: a VM that needs such a place joins with its first start tag put
 //! off to that time.
 
+use super::tags::weight_of;
 use super::virtual_time::{Virtual, Weight};
-use crate::{Ppm, VmId};
+use super::{Left, Standing};
+use crate::{Nanos, Ppm, VmId};
 
+/// A VM that left in debt.
 #[derive(Clone, Copy, Debug)]
-struct Leaver {
-    vm: VmId,
-    until: Virtual,
-    /// The part of the engine that is still taken; 0 for a VM without a guarantee.
-    part: u32,
-    weight: Weight,
+pub(super) struct Leaver {
+    pub(super) vm: VmId,
+    /// Where its tag is: when virtual time gets there, its debt is paid.
+    pub(super) until: Virtual,
+    pub(super) weight: Weight,
+    /// What it was guaranteed.
+    pub(super) guarantee: Ppm,
+    /// The part of the engine that is still taken.
+    pub(super) part: u32,
+}
+
+impl Leaver {
+    /// One that left under another policy: the same debt, on the clock that is at `now`.
+    pub(super) fn of(left: Left, now: Virtual, part: u32) -> Self {
+        let weight = weight_of(left.guarantee);
+        Self {
+            vm: left.vm,
+            until: now.saturating_add(weight.stretch_up(left.standing.debt.0)),
+            weight,
+            guarantee: left.guarantee,
+            part,
+        }
+    }
+
+    fn left(&self, now: Virtual) -> Left {
+        // With those that were merged the guarantee is more than the weight. The place must not become free too early.
+        let weight = Weight::of(self.guarantee)
+            .filter(|guarantee| guarantee.parts() > self.weight.parts())
+            .unwrap_or(self.weight);
+        let debt = weight.work_in_up(self.until.saturating_sub(now));
+        Left {
+            vm: self.vm,
+            guarantee: self.guarantee,
+            standing: Standing { debt: Nanos(debt) },
+        }
+    }
 }
 
 /// The last VMs that left in debt.
@@ -35,17 +68,10 @@ impl Leavers {
         }
     }
 
-    /// Remembers that `vm` left with its tag at `until`, `part` of the engine being its guarantee.
-    pub(super) fn add(
-        &mut self,
-        now: Virtual,
-        vm: VmId,
-        until: Virtual,
-        weight: Weight,
-        part: u32,
-    ) {
+    /// Remembers a VM that left, if it owes anything.
+    pub(super) fn add(&mut self, now: Virtual, leaver: Leaver) {
         self.expire(now);
-        if until <= now {
+        if leaver.until <= now {
             return;
         }
         if self.list.len() == Self::ROOM {
@@ -53,14 +79,17 @@ impl Leavers {
             let first = self.list.remove(0);
             if let Some(second) = self.list.first_mut() {
                 second.part = second.part.saturating_add(first.part);
+                let sum = second.guarantee.get().saturating_add(first.guarantee.get());
+                second.guarantee = Ppm::new(sum).unwrap_or(Ppm::WHOLE);
             }
         }
-        self.list.push(Leaver {
-            vm,
-            until,
-            part,
-            weight,
-        });
+        self.list.push(leaver);
+    }
+
+    /// What they owe at `now`.
+    pub(super) fn left(&self, now: Virtual) -> Vec<Left> {
+        let in_debt = self.list.iter().filter(|leaver| leaver.until > now);
+        in_debt.map(|leaver| leaver.left(now)).collect()
     }
 
     /// Forgets those whose debt is paid.
@@ -128,24 +157,34 @@ mod tests {
         Weight::from_parts(HALF)
     }
 
+    fn leaver(vm: u32, until: Virtual, part: u32) -> Leaver {
+        Leaver {
+            vm: VmId(vm),
+            until,
+            weight: Weight::from_parts(part),
+            guarantee: Ppm::new(part).unwrap(),
+            part,
+        }
+    }
+
     #[test]
     fn given_a_leaver_in_debt_when_its_place_is_needed_then_the_new_vm_starts_after_the_debt() {
         let mut leavers = Leavers::new();
-        leavers.add(100, VmId(1), 900, half(), HALF);
+        leavers.add(100, leaver(1, 900, HALF));
         assert_eq!(leavers.take_place(100, VmId(2), half(), HALF, HALF), 900);
     }
 
     #[test]
     fn given_a_leaver_in_debt_when_there_is_room_beside_it_then_the_new_vm_starts_now() {
         let mut leavers = Leavers::new();
-        leavers.add(100, VmId(1), 900, half(), HALF);
+        leavers.add(100, leaver(1, 900, HALF));
         assert_eq!(leavers.take_place(100, VmId(2), half(), HALF, 0), 100);
     }
 
     #[test]
     fn given_a_leaver_in_debt_when_it_comes_back_then_it_owes_the_same_work() {
         let mut leavers = Leavers::new();
-        leavers.add(100, VmId(1), 900, half(), HALF);
+        leavers.add(100, leaver(1, 900, HALF));
         // 800 virtual ns at one half are 400 ns of work, and 1,600 virtual ns at a quarter.
         let quarter = Weight::from_parts(250_000);
         assert_eq!(
@@ -158,13 +197,7 @@ mod tests {
     fn given_more_leavers_than_are_told_apart_then_no_part_becomes_free_early() {
         let mut leavers = Leavers::new();
         for vm in 0..1_000 {
-            leavers.add(
-                0,
-                VmId(vm),
-                1_000 + u128::from(vm),
-                Weight::from_parts(1_000),
-                1_000,
-            );
+            leavers.add(0, leaver(vm, 1_000 + u128::from(vm), 1_000));
         }
         // All of the engine is still taken, so a VM that needs all of it waits for the last debt.
         let whole = Weight::from_parts(1_000_000);
@@ -172,5 +205,34 @@ mod tests {
             leavers.take_place(0, VmId(5_000), whole, 1_000_000, 0),
             1_999
         );
+    }
+
+    #[test]
+    fn given_leavers_when_another_policy_remembers_them_then_they_owe_the_same_work() {
+        let mut leavers = Leavers::new();
+        leavers.add(100, leaver(1, 901, HALF));
+        leavers.add(100, leaver(2, 150, 250_000));
+        let left = leavers.left(150);
+        // 751 virtual ns at one half, rounded up; the other one has paid.
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].standing.debt, Nanos(376));
+        let mut others = Leavers::new();
+        others.add(7_000, Leaver::of(left[0], 7_000, HALF));
+        assert_eq!(others.take_place(7_000, VmId(2), half(), HALF, HALF), 7_752);
+    }
+
+    #[test]
+    fn given_merged_leavers_when_another_policy_remembers_them_then_no_place_becomes_free_early() {
+        let mut leavers = Leavers::new();
+        for vm in 0..100 {
+            leavers.add(0, leaver(vm, 1_000_000 + u128::from(vm), 10_000));
+        }
+        let mut others = Leavers::new();
+        for left in leavers.left(0) {
+            others.add(0, Leaver::of(left, 0, left.guarantee.get()));
+        }
+        let whole = Weight::from_parts(1_000_000);
+        assert_eq!(others.parts(), 1_000_000);
+        assert!(others.take_place(0, VmId(500), whole, 1_000_000, 0) >= 1_000_099);
     }
 }

@@ -72,6 +72,13 @@ impl Weight {
         u64::try_from(length.saturating_mul(u128::from(self.0)) / whole).unwrap_or(u64::MAX)
     }
 
+    /// The work that fills `length` virtual nanoseconds, rounded up; saturates.
+    pub(super) fn work_in_up(self, length: Virtual) -> u64 {
+        let whole = u128::from(Ppm::WHOLE.get());
+        let parts = length.saturating_mul(u128::from(self.0));
+        u64::try_from(parts.div_ceil(whole)).unwrap_or(u64::MAX)
+    }
+
     /// The length in which `to` owes as much work as `self` does in `length`; rounded up: a debt is never made smaller.
     pub(super) fn convert(self, length: Virtual, to: Self) -> Virtual {
         length
