@@ -113,12 +113,12 @@ impl Discipline for BestEffort {
             self.queue.reserve(slot.index() + 1);
         }
         let weight = weight_of(profile.guarantee);
-        let own = self.leavers.take_place(self.now, vm, weight, 0, 0);
-        let brought = weight.stretch_up(standing.debt.0);
+        let own = self.leavers.take_place(&[self.now], vm, weight, 0, 0);
+        let debt = own.max(weight.stretch_up(standing.debt.0));
         self.vms[slot.index()] = Some(Turn {
             vm,
             guarantee: profile.guarantee,
-            paid: own.max(self.now.saturating_add(brought)),
+            paid: self.now.saturating_add(debt),
             slice: profile.slice.0,
             estimate: Estimate::new(profile),
             used: 0,
@@ -130,12 +130,13 @@ impl Discipline for BestEffort {
         if let Some(turn) = self.vms.get_mut(slot.index()).and_then(Option::take) {
             let leaver = Leaver {
                 vm: turn.vm,
+                class: 0,
                 until: turn.paid,
                 weight: turn.weight(),
                 guarantee: turn.guarantee,
                 part: 0,
             };
-            self.leavers.add(self.now, leaver);
+            self.leavers.add(&[self.now], leaver);
         }
     }
 
@@ -209,11 +210,12 @@ impl Discipline for BestEffort {
     }
 
     fn left(&self) -> Vec<Left> {
-        self.leavers.left(self.now)
+        self.leavers.left(&[self.now])
     }
 
     fn remember(&mut self, left: Left) {
-        self.leavers.add(self.now, Leaver::of(left, self.now, 0));
+        let leaver = Leaver::of(left, 0, self.now, 0);
+        self.leavers.add(&[self.now], leaver);
     }
 
     fn lag(&self, slot: Slot) -> i64 {

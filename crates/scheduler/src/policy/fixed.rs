@@ -343,7 +343,7 @@ impl Discipline for Fixed {
         }
         let weight = weight_of(profile.guarantee);
         let now = u128::from(self.clock);
-        let paid = self.leavers.take_place(now, vm, weight, 0, 0);
+        let own = self.leavers.take_place(&[now], vm, weight, 0, 0);
         self.vms[slot.index()] = Some(Place {
             vm,
             guarantee: profile.guarantee,
@@ -353,7 +353,7 @@ impl Discipline for Fixed {
             debt: 0,
         });
         self.lay(slot, PER_PART * u64::from(profile.guarantee.get()));
-        let own = weight.work_in_up(paid.saturating_sub(now));
+        let own = weight.work_in_up(own);
         self.owe(slot, own.max(standing.debt.0));
     }
 
@@ -365,12 +365,13 @@ impl Discipline for Fixed {
             let now = u128::from(self.clock);
             let leaver = Leaver {
                 vm: place.vm,
+                class: 0,
                 until: now.saturating_add(place.weight().stretch_up(place.debt)),
                 weight: place.weight(),
                 guarantee: place.guarantee,
                 part: 0,
             };
-            self.leavers.add(now, leaver);
+            self.leavers.add(&[now], leaver);
         }
     }
 
@@ -478,12 +479,12 @@ impl Discipline for Fixed {
     }
 
     fn left(&self) -> Vec<Left> {
-        self.leavers.left(u128::from(self.clock))
+        self.leavers.left(&[u128::from(self.clock)])
     }
 
     fn remember(&mut self, left: Left) {
         let now = u128::from(self.clock);
-        self.leavers.add(now, Leaver::of(left, now, 0));
+        self.leavers.add(&[now], Leaver::of(left, 0, now, 0));
     }
 
     fn lag(&self, slot: Slot) -> i64 {

@@ -2,6 +2,7 @@
 //! The seam between the mechanism (who is here, what they hold, what they used) and a rule that says who is next.
 
 mod best_effort;
+mod claims;
 mod fair;
 mod fixed;
 mod guaranteed;

@@ -41,11 +41,17 @@ pub(super) struct Tags {
     pub(super) turn: u64,
     /// Whether this is the first request after a wake.
     pub(super) fresh: bool,
+    /// On whose clock the tags are: see `claims.rs`.
+    pub(super) class: usize,
+    /// The grant whose holder it asks for the engine; 0: it does not.
+    pub(super) asks_in: u64,
+    /// The list of those just due that it is on; 0: none.
+    pub(super) level_in: u64,
 }
 
 impl Tags {
-    /// A VM that has not run yet and whose first request starts at `start`, or later.
-    pub(super) fn new(vm: VmId, profile: &VmProfile, start: Virtual) -> Self {
+    /// A VM of `class` that has not run yet and whose first request starts at `start`, or later.
+    pub(super) fn new(vm: VmId, profile: &VmProfile, class: usize, start: Virtual) -> Self {
         Self {
             vm,
             weight: weight_of(profile.guarantee),
@@ -59,6 +65,9 @@ impl Tags {
             used: 0,
             turn: 0,
             fresh: true,
+            class,
+            asks_in: 0,
+            level_in: 0,
         }
     }
 
