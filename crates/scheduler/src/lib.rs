@@ -58,22 +58,26 @@
 
 mod account;
 mod actions;
-mod admission;
 mod clock;
 mod config;
+mod engine;
 mod error;
 mod estimate;
 mod event;
 mod heap;
+mod host;
 mod ids;
 pub mod inside;
 pub mod journal;
 mod pace;
 mod policy;
 mod profile;
+mod residence;
+mod running;
 mod scheduler;
 mod table;
 mod time;
+mod watch;
 
 pub use account::{VmAccount, VmState};
 pub use actions::Actions;
