@@ -15,6 +15,8 @@ pub enum VmState {
     Throttled,
     /// It holds an engine.
     Running,
+    /// It has hung too often and runs nothing until it is pardoned.
+    Quarantined,
 }
 
 /// The account of one VM since it joined.
@@ -22,12 +24,16 @@ pub enum VmState {
 pub struct VmAccount {
     /// What it is doing.
     pub state: VmState,
-    /// The sum of the true lengths of its units.
+    /// The sum of the true lengths of its units, on whatever engine.
     pub charged: Nanos,
+    /// What of it ran on engines that had nothing to do, not on its home: a loan, which no claim is held against.
+    pub borrowed: Nanos,
     /// How many units it reported.
     pub units: u64,
     /// The longest of them.
     pub longest_unit: Nanos,
+    /// How often a unit of it outlived the hang timeout.
+    pub resets: u64,
     /// The longest time from having work (or from losing the engine with work left) to being granted an engine. Time
     /// spent under its limit does not count.
     pub longest_wait: Nanos,

@@ -7,12 +7,30 @@ use crate::{EngineId, Ppm, VmId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchedulerError {
     /// More or fewer engines were asked for than a scheduler can drive.
-    #[error("a scheduler drives 1 engine, {asked} were asked for")]
+    #[error("a scheduler drives 1 to {most} engines, {asked} were asked for")]
     Engines {
         /// The number asked for.
         asked: u16,
+        /// [`crate::SchedulerConfig::MAX_ENGINES`].
+        most: u16,
     },
-    /// The guarantees would add up to more than an engine.
+    /// What is kept back and the host's guarantee are more than an engine.
+    #[error("{} ppm kept back and {} ppm for client VMs are more than an engine", .reserve.get(), .host.get())]
+    NothingToPromise {
+        /// [`crate::SchedulerConfig::reserve`].
+        reserve: Ppm,
+        /// [`crate::SchedulerConfig::host_guarantee`].
+        host: Ppm,
+    },
+    /// A client VM asks for a guarantee, which only the host partition as a whole has.
+    #[error("VM {} is a client VM and cannot have a guarantee of its own: {} ppm asked for", .vm.0, .asked.get())]
+    ClientWithGuarantee {
+        /// The VM.
+        vm: VmId,
+        /// What it asked for.
+        asked: Ppm,
+    },
+    /// The guarantees would add up to more than an engine, on each of the engines.
     #[error(
         "a guarantee of {} ppm for VM {} does not fit: {} ppm are free, {} ppm too many",
         .asked.get(), .vm.0, .free.get(), .excess.get()
@@ -22,7 +40,7 @@ pub enum SchedulerError {
         vm: VmId,
         /// What it asked for.
         asked: Ppm,
-        /// What nobody holds (for a change of profile, its own part counts as free).
+        /// What nobody holds of the engine that has most left (for a change of profile, its own part counts as free).
         free: Ppm,
         /// How much less would have fitted.
         excess: Ppm,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! What the scheduler is told, and what it asks for.
 
-use crate::{EngineId, Nanos, VmId, VmProfile};
+use crate::{EngineId, Nanos, Policy, VmId, VmProfile};
 
 /// Something that happened, told with the instant at which it happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,17 @@ pub enum Event {
         vm: VmId,
         /// What it is promised from now on.
         profile: VmProfile,
+    },
+    /// VMs share the engines in another way from now on. The unit that runs ends as it would have; the next decision is the
+    /// new policy's. No VM's work is lost, and what each owes it goes on owing.
+    SetPolicy {
+        /// The policy from now on.
+        policy: Policy,
+    },
+    /// A VM that was quarantined may run again; its count of resets starts anew. Changes nothing for others.
+    Pardon {
+        /// The VM.
+        vm: VmId,
     },
     /// How long the VM's units can be from now on, if the caller knows: `c` of the bound `c/share + L` is as exact as
     /// this is. It stays until it is replaced, never exceeds a declared `max_unit`, and holds for the units that start
@@ -80,6 +91,20 @@ pub enum Action {
         /// The engine.
         engine: EngineId,
         /// The VM that held it.
+        vm: VmId,
+    },
+    /// The unit that runs has outlived its VM's hang timeout: its context is lost, and only that. The caller kills the
+    /// context, brings the engine back, and only then reports the unit, with all the time since it began: the stall is
+    /// paid by the VM. That report is always answered by `Revoke`. Said at most once per unit.
+    ResetEngine {
+        /// The engine that hangs.
+        engine: EngineId,
+        /// The VM whose unit hangs.
+        vm: VmId,
+    },
+    /// The VM has hung too often: it runs nothing until [`Event::Pardon`]. What waits of its work can be failed.
+    Quarantine {
+        /// The VM.
         vm: VmId,
     },
     /// Call again with [`Event::Timer`] at this instant; replaces an earlier request.

@@ -31,11 +31,20 @@ pub(crate) struct Heap {
 impl Heap {
     /// Makes room for the slots `0..slots`, so that no later call allocates.
     pub(crate) fn reserve(&mut self, slots: usize) {
+        self.reserve_for(slots, slots);
+    }
+
+    /// Makes room for `members` of the slots `0..slots`.
+    pub(crate) fn reserve_for(&mut self, slots: usize, members: usize) {
         if self.places.len() < slots {
             self.places.resize(slots, ABSENT);
         }
         self.entries
-            .reserve(slots.saturating_sub(self.entries.len()));
+            .reserve(members.saturating_sub(self.entries.len()));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// The smallest key's tag and slot.

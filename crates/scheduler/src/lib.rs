@@ -39,8 +39,8 @@
 //!         match action {
 //!             Action::Grant { vm, .. } => holder = Some(vm),
 //!             Action::Revoke { .. } => holder = None,
-//!             // Ours are too short to be cut; and no VM has a limit, so no timer is asked for.
-//!             Action::Preempt { .. } | Action::WakeAt { .. } => {}
+//!             // Ours are too short to be cut or to hang.
+//!             _ => {}
 //!         }
 //!     }
 //!     let vm = holder.expect("an engine is never idle while there is work");
@@ -58,27 +58,34 @@
 
 mod account;
 mod actions;
-mod admission;
 mod clock;
+mod config;
+mod engine;
 mod error;
 mod estimate;
 mod event;
 mod heap;
+mod host;
 mod ids;
 pub mod inside;
+pub mod journal;
 mod pace;
 mod policy;
 mod profile;
+mod residence;
+mod running;
 mod scheduler;
 mod table;
 mod time;
+mod watch;
 
 pub use account::{VmAccount, VmState};
 pub use actions::Actions;
+pub use config::{Quarantine, SchedulerConfig};
 pub use error::SchedulerError;
 pub use event::{Action, Event};
 pub use ids::{EngineId, VmId};
 pub use policy::Policy;
-pub use profile::{Mode, VmProfile};
-pub use scheduler::{Scheduler, SchedulerConfig};
+pub use profile::{Mode, Priority, VmProfile};
+pub use scheduler::Scheduler;
 pub use time::{Nanos, Ppm};

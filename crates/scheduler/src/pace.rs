@@ -40,6 +40,14 @@ impl Pace {
         self.used = 0;
     }
 
+    /// The limit changes from `old` to `new`: what was used up under the old one keeps nobody away any more, but for the stretch
+    /// that began last, which the new one will judge when it ends.
+    pub(crate) fn set_limit(&mut self, new: Option<Ppm>, old: Option<Ppm>) {
+        if new != old {
+            self.earliest = self.earliest.min(self.began);
+        }
+    }
+
     /// The time until which the VM must stay away, if that is after `now`.
     pub(crate) fn away_until(&self, now: u64, limit: Option<Ppm>) -> Option<u64> {
         (limit.is_some() && self.earliest > now).then_some(self.earliest)

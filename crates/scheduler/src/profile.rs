@@ -9,8 +9,22 @@ pub enum Mode {
     /// *Server* GPU virtualization: the VM is guaranteed its own slice, and schedules inside it.
     #[default]
     Server,
-    /// *Client* GPU virtualization: the VM is one more client process; all its processes together are one entity.
+    /// *Client* GPU virtualization: the VM is one more client process of the host, whose partition all client VMs share
+    /// ([`crate::SchedulerConfig::host_guarantee`]); all its processes together are one entity in it. It has no guarantee of
+    /// its own.
     Client,
+}
+
+/// Who comes first where nobody is owed anything. It moves nobody's guarantee by a nanosecond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Gets time that is lent only when nobody above wants it.
+    Low,
+    /// Gets its part of the time that is lent.
+    #[default]
+    Normal,
+    /// Gets time that is lent before everybody below.
+    High,
 }
 
 /// A VM's share of the GPU and the limits of its work.
@@ -29,9 +43,14 @@ pub struct VmProfile {
     pub slice: Nanos,
     /// The longest unit it will ever run, if it is known; otherwise the scheduler learns it, pessimistic at the start.
     pub max_unit: Option<Nanos>,
-    /// A unit that runs longer than this is hung: its context is lost. The caller watches over it; to the scheduler it is
+    /// How long it may go on, unit after unit within its slice, when a VM with a better claim has asked for the engine. It
+    /// delays the others by as much: it counts as part of the longest unit in their bound. Zero: the unit that runs is its last.
+    pub grace: Nanos,
+    /// A unit that runs longer than this is hung: its context is lost ([`crate::Action::ResetEngine`]). It is also
     /// the length to expect of a first unit about which nothing is known.
     pub hang_timeout: Nanos,
+    /// Who comes first where nobody is owed anything: under `guaranteed` when time is lent, under `best-effort` always.
+    pub priority: Priority,
 }
 
 impl Default for VmProfile {
@@ -42,7 +61,9 @@ impl Default for VmProfile {
             limit: None,
             slice: Nanos::from_millis(2),
             max_unit: None,
+            grace: Nanos(0),
             hang_timeout: Nanos::from_millis(250),
+            priority: Priority::Normal,
         }
     }
 }

@@ -5,7 +5,9 @@
 //! - *Turns.* Between two turns of a VM that has work, each other VM has at most one.
 //! - *No waste.* The engine is never idle while a VM has work (and is under its limit).
 //! - No share is promised: guarantees do not count, who runs longer units gets more, and what was used is charged for the
-//!   statistics only. A VM owes nothing and is owed nothing.
+//!   statistics only. Nobody comes to owe or to be owed anything here.
+//! - *No amnesty.* What a VM owed when it came from another policy it goes on owing, and takes along to the next one: it
+//!   melts at the rate of the VM's share, as if it had slept there. It changes nothing about its turns.
 //!
 //! # Formula
 //! One queue. A VM that wakes, or whose turn ends with work left, goes to its end; the engine goes to its front. A turn
@@ -24,32 +26,69 @@
 //! In `tests/scheduler/`: `best_effort.rs` (turns, the bound, what is not promised), `every_policy.rs` (books, no waste,
 //! limits, joining and leaving, determinism, names, the end of the clock). And `tests/steady_state.rs`: no allocation.
 
-use super::Discipline;
+use super::leavers::{Leaver, Leavers};
+use super::tags::weight_of;
+use super::virtual_time::{Virtual, Weight};
+use super::{Discipline, Left, Standing};
 use crate::estimate::Estimate;
 use crate::heap::Heap;
 use crate::table::Slot;
-use crate::{Nanos, VmId, VmProfile};
+use crate::{Nanos, Ppm, VmId, VmProfile};
 
 /// One VM's turn.
 #[derive(Clone, Debug)]
 struct Turn {
+    vm: VmId,
+    guarantee: Ppm,
+    /// When what it brought along is paid.
+    paid: Virtual,
     slice: u64,
     estimate: Estimate,
     /// Nanoseconds of the turn that have run.
     used: u64,
 }
 
+impl Turn {
+    fn weight(&self) -> Weight {
+        weight_of(self.guarantee)
+    }
+
+    fn debt(&self, now: Virtual) -> u64 {
+        self.weight().work_in_up(self.paid.saturating_sub(now))
+    }
+}
+
 /// The state of the policy on one engine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct BestEffort {
     vms: Vec<Option<Turn>>,
     /// All tags are alike: the heap is a queue from which any VM can be taken out.
     queue: Heap,
     /// Counts what is queued.
     turn: u64,
+    /// Gone in debt.
+    leavers: Leavers,
+    /// Real time, on which debts melt.
+    now: Virtual,
+}
+
+impl Default for BestEffort {
+    fn default() -> Self {
+        Self {
+            vms: Vec::new(),
+            queue: Heap::default(),
+            turn: 0,
+            leavers: Leavers::new(),
+            now: 0,
+        }
+    }
 }
 
 impl BestEffort {
+    fn turn(&self, slot: Slot) -> Option<&Turn> {
+        self.vms.get(slot.index())?.as_ref()
+    }
+
     fn turn_mut(&mut self, slot: Slot) -> Option<&mut Turn> {
         self.vms.get_mut(slot.index())?.as_mut()
     }
@@ -64,14 +103,22 @@ impl BestEffort {
 }
 
 impl Discipline for BestEffort {
-    fn advance(&mut self, _now: u64) {}
+    fn advance(&mut self, now: u64) {
+        self.now = Virtual::from(now);
+    }
 
-    fn join(&mut self, slot: Slot, _vm: VmId, profile: &VmProfile) {
+    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile, standing: Standing) {
         if self.vms.len() <= slot.index() {
             self.vms.resize(slot.index() + 1, None);
             self.queue.reserve(slot.index() + 1);
         }
+        let weight = weight_of(profile.guarantee);
+        let own = self.leavers.take_place(&[self.now], vm, weight, 0, 0);
+        let debt = own.max(weight.stretch_up(standing.debt.0));
         self.vms[slot.index()] = Some(Turn {
+            vm,
+            guarantee: profile.guarantee,
+            paid: self.now.saturating_add(debt),
             slice: profile.slice.0,
             estimate: Estimate::new(profile),
             used: 0,
@@ -80,13 +127,27 @@ impl Discipline for BestEffort {
 
     fn leave(&mut self, slot: Slot) {
         self.sleep(slot);
-        if let Some(turn) = self.vms.get_mut(slot.index()) {
-            *turn = None;
+        if let Some(turn) = self.vms.get_mut(slot.index()).and_then(Option::take) {
+            let leaver = Leaver {
+                vm: turn.vm,
+                class: 0,
+                until: turn.paid,
+                weight: turn.weight(),
+                guarantee: turn.guarantee,
+                part: 0,
+            };
+            self.leavers.add(&[self.now], leaver);
         }
     }
 
     fn set_profile(&mut self, slot: Slot, profile: &VmProfile) {
+        let now = self.now;
         if let Some(turn) = self.turn_mut(slot) {
+            let debt = turn
+                .weight()
+                .convert(turn.paid.saturating_sub(now), weight_of(profile.guarantee));
+            turn.paid = now.saturating_add(debt);
+            turn.guarantee = profile.guarantee;
             turn.slice = profile.slice.0;
             turn.estimate.set_profile(profile);
         }
@@ -114,12 +175,12 @@ impl Discipline for BestEffort {
         }
     }
 
-    fn keeps(&mut self, slot: Slot) -> bool {
-        self.turn_mut(slot)
+    fn keeps(&self, slot: Slot) -> bool {
+        self.turn(slot)
             .is_some_and(|turn| turn.used.saturating_add(turn.estimate.longest()) <= turn.slice)
     }
 
-    fn put_back(&mut self, slot: Slot) {
+    fn put_back(&mut self, slot: Slot, _ends: bool) {
         self.enqueue(slot);
     }
 
@@ -127,11 +188,38 @@ impl Discipline for BestEffort {
         self.queue.pop()
     }
 
+    fn adopt(&mut self, slot: Slot) {
+        self.queue.remove(slot);
+    }
+
     fn outranked(&mut self) -> bool {
         false
     }
 
-    fn lag(&self, _slot: Slot) -> i64 {
-        0
+    fn has_queued(&self) -> bool {
+        self.queue.first().is_some()
+    }
+
+    fn lendable(&mut self) -> Option<Slot> {
+        self.queue.first().map(|(_, slot)| slot)
+    }
+
+    fn standing(&self, slot: Slot) -> Standing {
+        let debt = self.turn(slot).map_or(0, |turn| turn.debt(self.now));
+        Standing { debt: Nanos(debt) }
+    }
+
+    fn left(&self) -> Vec<Left> {
+        self.leavers.left(&[self.now])
+    }
+
+    fn remember(&mut self, left: Left) {
+        let leaver = Leaver::of(left, 0, self.now, 0);
+        self.leavers.add(&[self.now], leaver);
+    }
+
+    fn lag(&self, slot: Slot) -> i64 {
+        let debt = self.turn(slot).map_or(0, |turn| turn.debt(self.now));
+        i64::try_from(debt).map_or(i64::MIN, |debt| -debt)
     }
 }

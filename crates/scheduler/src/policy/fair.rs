@@ -42,10 +42,11 @@
 //! waste, limits, joining and leaving, determinism, names, the end of the clock). And `tests/steady_state.rs`: no
 //! allocation.
 
-use super::Discipline;
-use super::leavers::Leavers;
+use super::claims::ClaimQueue;
+use super::leavers::{Leaver, Leavers};
 use super::tags::{Tags, weight_of};
 use super::virtual_time::{Virtual, Weight};
+use super::{Discipline, Left, Standing};
 use crate::heap::Heap;
 use crate::table::Slot;
 use crate::{Nanos, VmId, VmProfile};
@@ -53,109 +54,54 @@ use crate::{Nanos, VmId, VmProfile};
 /// The state of the policy on one engine.
 #[derive(Debug)]
 pub(super) struct Fair {
-    vms: Vec<Option<Tags>>,
-    /// Queued and due (`start <= now`), by finish tag.
-    due: Heap,
-    /// Queued and ahead (`start > now`), by start tag.
-    ahead: Heap,
+    /// All of one class: priorities do not count.
+    claims: ClaimQueue<1>,
     /// Asleep in debt, by start tag.
     paying: Heap,
     /// Gone in debt.
     leavers: Leavers,
     /// Sum of the weights of those with work and those asleep in debt.
     active: u32,
-    holder: Option<Slot>,
-    now: Virtual,
-    /// Remainder of the divisions that led to `now`.
+    /// Remainder of the divisions that led to the virtual time.
     carried: u32,
     /// The sum of weights by which it was divided.
     divisor: u32,
     clock: u64,
-    /// By how much of the unit that runs `now` has been moved.
+    /// By how much of the unit that runs virtual time has been moved.
     counted: u64,
     /// By how much more than units took in the end.
     surplus: u64,
-    /// Counts what is queued: equal claims are served in turn.
-    turn: u64,
 }
 
 impl Default for Fair {
     fn default() -> Self {
         Self {
-            vms: Vec::new(),
-            due: Heap::default(),
-            ahead: Heap::default(),
+            claims: ClaimQueue::default(),
             paying: Heap::default(),
             leavers: Leavers::new(),
             active: 0,
-            holder: None,
-            now: 0,
             carried: 0,
             divisor: 0,
             clock: 0,
             counted: 0,
             surplus: 0,
-            turn: 0,
         }
     }
 }
 
 impl Fair {
-    fn tags(&self, slot: Slot) -> Option<&Tags> {
-        self.vms.get(slot.index())?.as_ref()
-    }
-
-    fn tags_mut(&mut self, slot: Slot) -> Option<&mut Tags> {
-        self.vms.get_mut(slot.index())?.as_mut()
-    }
-
     fn parts(&self, slot: Slot) -> u32 {
-        self.tags(slot).map_or(0, |tags| tags.weight.parts())
+        self.claims.tags(slot).map_or(0, |tags| tags.weight.parts())
     }
 
     fn has_work(&self, slot: Slot) -> bool {
-        self.holder == Some(slot) || self.due.contains(slot) || self.ahead.contains(slot)
-    }
-
-    /// Queues a VM behind all others with an equal claim.
-    fn enqueue(&mut self, slot: Slot) {
-        self.turn = self.turn.wrapping_add(1);
-        let turn = self.turn;
-        if let Some(tags) = self.tags_mut(slot) {
-            tags.turn = turn;
-        }
-        self.place(slot);
-    }
-
-    /// Puts a VM into the queue where it belongs, in the turn it has.
-    fn place(&mut self, slot: Slot) {
-        let Some(tags) = self.tags(slot) else { return };
-        let (start, finish, turn) = (tags.start, tags.finish, tags.turn);
-        if start <= self.now {
-            self.due.insert(finish, turn, slot);
-        } else {
-            self.ahead.insert(start, turn, slot);
-        }
-    }
-
-    /// Whether it was queued.
-    fn dequeue(&mut self, slot: Slot) -> bool {
-        self.due.remove(slot) || self.ahead.remove(slot)
-    }
-
-    fn let_due(&mut self) {
-        while let Some((start, slot)) = self.ahead.first()
-            && start <= self.now
-        {
-            self.ahead.pop();
-            self.place(slot);
-        }
+        self.claims.holder() == Some(slot) || self.claims.is_queued(slot)
     }
 
     /// Begins to count a VM that sleeps in debt until it is paid.
     fn let_pay(&mut self, slot: Slot) {
-        if let Some(tags) = self.tags(slot)
-            && tags.start > self.now
+        if let Some(tags) = self.claims.tags(slot)
+            && tags.start > self.claims.now()
         {
             let (start, turn, parts) = (tags.start, tags.turn, tags.weight.parts());
             self.paying.insert(start, turn, slot);
@@ -174,13 +120,14 @@ impl Fair {
 
     /// Moves virtual time to `to`, and lets go those whose debts end by then.
     fn go(&mut self, to: Virtual) {
-        self.now = self.now.max(to);
+        self.claims.advance_to(to);
+        let now = self.claims.now();
         while let Some((end, slot)) = self.paying.first()
-            && end <= self.now
+            && end <= now
         {
             self.end_paying(slot);
         }
-        self.leavers.expire(self.now);
+        self.leavers.expire(&[now]);
     }
 
     /// The engine works for `work` ns. Each turn of the loop ends it, or somebody's debt.
@@ -190,19 +137,20 @@ impl Fair {
         let mut left = work - over;
         while left > 0 {
             let parts = self.active.saturating_add(self.leavers.parts());
+            let now = self.claims.now();
             let Some(weight) = Weight::of_sum(parts) else {
-                return self.go(self.now.saturating_add(u128::from(left)));
+                return self.go(now.saturating_add(u128::from(left)));
             };
             if self.divisor != parts {
                 self.divisor = parts;
                 self.carried = 0;
             }
             let (length, carried) = weight.stretch(left, self.carried);
-            let to = self.now.saturating_add(length);
+            let to = now.saturating_add(length);
             let paying = self.paying.first().map(|(end, _)| end);
             match paying.into_iter().chain(self.leavers.first_end()).min() {
                 Some(end) if end <= to => {
-                    left -= weight.work_in(end.saturating_sub(self.now)).min(left);
+                    left -= weight.work_in(end.saturating_sub(now)).min(left);
                     self.carried = 0;
                     self.go(end);
                 }
@@ -215,7 +163,7 @@ impl Fair {
     }
 
     fn hold(&mut self, slot: Slot) -> Option<Slot> {
-        self.holder = Some(slot);
+        self.claims.hold(slot);
         self.counted = 0;
         Some(slot)
     }
@@ -225,48 +173,51 @@ impl Discipline for Fair {
     fn advance(&mut self, now: u64) {
         let passed = now.saturating_sub(self.clock);
         self.clock = now;
-        if self.holder.is_some() {
+        if self.claims.holder().is_some() {
             self.counted = self.counted.saturating_add(passed);
             self.serve(passed);
         } else if passed > 0 {
-            self.go(self.now.saturating_add(u128::from(passed)));
+            self.go(self.claims.now().saturating_add(u128::from(passed)));
         }
     }
 
-    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile) {
-        if self.vms.len() <= slot.index() {
-            self.vms.resize(slot.index() + 1, None);
-            for heap in [&mut self.due, &mut self.ahead, &mut self.paying] {
-                heap.reserve(slot.index() + 1);
-            }
-        }
+    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile, standing: Standing) {
         // Nobody's place is reserved here, so it asks for none: what it gets is its own debt.
-        let start = self
-            .leavers
-            .take_place(self.now, vm, weight_of(profile), 0, 0);
-        self.vms[slot.index()] = Some(Tags::new(vm, profile, start));
+        let weight = weight_of(profile.guarantee);
+        let now = self.claims.now();
+        let own = self.leavers.take_place(&[now], vm, weight, 0, 0);
+        let debt = own.max(weight.stretch_up(standing.debt.0));
+        let start = now.saturating_add(debt);
+        self.claims.join(slot, Tags::new(vm, profile, 0, start));
+        self.paying.reserve(slot.index() + 1);
         self.let_pay(slot);
     }
 
     fn leave(&mut self, slot: Slot) {
         self.sleep(slot);
         self.end_paying(slot);
-        if let Some(tags) = self.vms.get_mut(slot.index()).and_then(Option::take) {
-            let parts = tags.weight.parts();
-            self.leavers
-                .add(self.now, tags.vm, tags.start, tags.weight, parts);
+        if let Some(tags) = self.claims.leave(slot) {
+            let leaver = Leaver {
+                vm: tags.vm,
+                class: 0,
+                until: tags.start,
+                weight: tags.weight,
+                guarantee: tags.guarantee(),
+                part: tags.weight.parts(),
+            };
+            self.leavers.add(&[self.claims.now()], leaver);
         }
     }
 
     fn set_profile(&mut self, slot: Slot, profile: &VmProfile) {
-        let queued = self.dequeue(slot);
+        let queued = self.claims.dequeue(slot);
         let paying = self.end_paying(slot);
-        let (now, old) = (self.now, self.parts(slot));
-        if let Some(tags) = self.tags_mut(slot) {
+        let (now, old) = (self.claims.now(), self.parts(slot));
+        if let Some(tags) = self.claims.tags_mut(slot) {
             tags.set_profile(now, profile, true);
         }
         if queued {
-            self.place(slot);
+            self.claims.place(slot);
         }
         if paying {
             self.let_pay(slot);
@@ -277,25 +228,25 @@ impl Discipline for Fair {
     }
 
     fn set_unit_bound(&mut self, slot: Slot, at_most: Option<Nanos>) {
-        let queued = self.dequeue(slot);
-        if let Some(tags) = self.tags_mut(slot) {
+        let queued = self.claims.dequeue(slot);
+        if let Some(tags) = self.claims.tags_mut(slot) {
             tags.estimate.set_bound(at_most);
             if queued {
                 tags.begin_request(tags.used.saturating_add(tags.estimate.longest()));
             }
         }
         if queued {
-            self.place(slot);
+            self.claims.place(slot);
         }
     }
 
     fn wake(&mut self, slot: Slot, resumed: bool) {
         self.end_paying(slot);
-        let now = self.now;
-        if let Some(tags) = self.tags_mut(slot) {
+        let now = self.claims.now();
+        if let Some(tags) = self.claims.tags_mut(slot) {
             tags.wake(now, resumed);
             self.active = self.active.saturating_add(self.parts(slot));
-            self.enqueue(slot);
+            self.claims.enqueue(slot);
         }
     }
 
@@ -303,11 +254,9 @@ impl Discipline for Fair {
         if !self.has_work(slot) {
             return;
         }
-        self.dequeue(slot);
-        if self.holder == Some(slot) {
-            self.holder = None;
-        }
-        if let Some(tags) = self.tags_mut(slot) {
+        self.claims.dequeue(slot);
+        self.claims.release(slot);
+        if let Some(tags) = self.claims.tags_mut(slot) {
             tags.end_request();
         }
         self.active = self.active.saturating_sub(self.parts(slot));
@@ -320,49 +269,77 @@ impl Discipline for Fair {
         let less = self.counted.saturating_sub(ran.0);
         self.surplus = self.surplus.saturating_add(less);
         self.counted = 0;
-        if let Some(tags) = self.tags_mut(slot) {
+        if let Some(tags) = self.claims.tags_mut(slot) {
             tags.charge(ran.0);
         }
     }
 
-    fn keeps(&mut self, slot: Slot) -> bool {
-        self.tags(slot).is_some_and(|tags| !tags.exhausted()) && !self.outranked()
+    fn keeps(&self, slot: Slot) -> bool {
+        self.claims.tags(slot).is_some_and(|tags| !tags.exhausted())
     }
 
-    fn put_back(&mut self, slot: Slot) {
-        if self.holder == Some(slot) {
-            self.holder = None;
+    fn put_back(&mut self, slot: Slot, ends: bool) {
+        self.claims.release(slot);
+        if let Some(tags) = self.claims.tags_mut(slot) {
+            tags.renew(ends);
         }
-        if let Some(tags) = self.tags_mut(slot) {
-            tags.renew();
-        }
-        self.enqueue(slot);
+        self.claims.enqueue(slot);
     }
 
     fn pick(&mut self) -> Option<Slot> {
-        self.let_due();
-        if self.due.first().is_none() {
-            let (start, _) = self.ahead.first()?;
+        self.claims.let_due();
+        if !self.claims.has_due() {
+            let (start, _) = self.claims.first_ahead(0)?;
             self.carried = 0;
             self.go(start);
-            self.let_due();
+            self.claims.let_due();
         }
-        let slot = self.due.pop()?;
+        let slot = self.claims.pop_due()?;
         self.hold(slot)
     }
 
+    fn adopt(&mut self, slot: Slot) {
+        self.claims.dequeue(slot);
+        self.hold(slot);
+    }
+
     fn outranked(&mut self) -> bool {
-        self.let_due();
-        let Some((finish, _)) = self.due.first() else {
-            return false;
-        };
-        self.holder
-            .and_then(|holder| self.tags(holder))
-            .is_none_or(|tags| finish < tags.finish)
+        self.claims.let_due();
+        self.claims.has_earlier_finish()
+    }
+
+    fn has_queued(&self) -> bool {
+        !self.claims.is_empty()
+    }
+
+    fn lendable(&mut self) -> Option<Slot> {
+        self.claims.let_due();
+        let ahead = || self.claims.first_ahead(0).map(|(_, slot)| slot);
+        self.claims.just_due().or_else(ahead)
+    }
+
+    fn standing(&self, slot: Slot) -> Standing {
+        let now = self.claims.now();
+        self.claims
+            .tags(slot)
+            .map_or_else(Standing::default, |tags| tags.standing(now))
+    }
+
+    fn left(&self) -> Vec<Left> {
+        self.leavers.left(&[self.claims.now()])
+    }
+
+    fn remember(&mut self, left: Left) {
+        let now = self.claims.now();
+        let parts = weight_of(left.guarantee).parts();
+        self.leavers.add(&[now], Leaver::of(left, 0, now, parts));
     }
 
     fn lag(&self, slot: Slot) -> i64 {
-        let lag = self.tags(slot).map_or(0, |tags| tags.lag(self.now));
+        let lag = self
+            .claims
+            .tags(slot)
+            .map_or(0, |tags| tags.lag(self.claims.now()));
         if lag < 0 || self.has_work(slot) {
             lag
         } else {

@@ -37,10 +37,10 @@
 //! In `tests/scheduler/`: `fixed.rs` (the table, byte-equal traces, overruns, gaps), `every_policy.rs` (books,
 //! limits, joining and leaving, determinism, names, the end of the clock). And `tests/steady_state.rs`: no allocation.
 
-use super::Discipline;
-use super::leavers::Leavers;
+use super::leavers::{Leaver, Leavers};
 use super::tags::weight_of;
 use super::virtual_time::Weight;
+use super::{Discipline, Left, Standing};
 use crate::estimate::Estimate;
 use crate::heap::Heap;
 use crate::table::Slot;
@@ -55,7 +55,7 @@ const FRAME: u64 = PER_PART * Ppm::WHOLE.get() as u64;
 #[derive(Clone, Debug)]
 struct Place {
     vm: VmId,
-    weight: Weight,
+    guarantee: Ppm,
     estimate: Estimate,
     /// Where in the frame it begins.
     start: u64,
@@ -65,6 +65,10 @@ struct Place {
 }
 
 impl Place {
+    fn weight(&self) -> Weight {
+        weight_of(self.guarantee)
+    }
+
     fn end(&self) -> u64 {
         self.start.saturating_add(self.length)
     }
@@ -329,7 +333,7 @@ impl Discipline for Fixed {
         }
     }
 
-    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile) {
+    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile, standing: Standing) {
         if self.vms.len() <= slot.index() {
             let slots = slot.index() + 1;
             self.vms.resize(slots, None);
@@ -337,19 +341,20 @@ impl Discipline for Fixed {
             self.order.reserve(slots.saturating_sub(self.order.len()));
             self.owing.reserve(slots);
         }
-        let weight = weight_of(profile);
+        let weight = weight_of(profile.guarantee);
         let now = u128::from(self.clock);
-        let paid = self.leavers.take_place(now, vm, weight, 0, 0);
+        let own = self.leavers.take_place(&[now], vm, weight, 0, 0);
         self.vms[slot.index()] = Some(Place {
             vm,
-            weight,
+            guarantee: profile.guarantee,
             estimate: Estimate::new(profile),
             start: 0,
             length: 0,
             debt: 0,
         });
         self.lay(slot, PER_PART * u64::from(profile.guarantee.get()));
-        self.owe(slot, weight.work_in(paid.saturating_sub(now)));
+        let own = weight.work_in_up(own);
+        self.owe(slot, own.max(standing.debt.0));
     }
 
     fn leave(&mut self, slot: Slot) {
@@ -358,8 +363,15 @@ impl Discipline for Fixed {
         self.owing.remove(slot);
         if let Some(place) = self.vms.get_mut(slot.index()).and_then(Option::take) {
             let now = u128::from(self.clock);
-            let paid = now.saturating_add(place.weight.stretch_up(place.debt));
-            self.leavers.add(now, place.vm, paid, place.weight, 0);
+            let leaver = Leaver {
+                vm: place.vm,
+                class: 0,
+                until: now.saturating_add(place.weight().stretch_up(place.debt)),
+                weight: place.weight(),
+                guarantee: place.guarantee,
+                part: 0,
+            };
+            self.leavers.add(&[now], leaver);
         }
     }
 
@@ -369,7 +381,7 @@ impl Discipline for Fixed {
             return;
         };
         place.estimate.set_profile(profile);
-        place.weight = weight_of(profile);
+        place.guarantee = profile.guarantee;
         if (1..place.length).contains(&length) {
             place.length = length;
         } else if length != place.length {
@@ -405,12 +417,12 @@ impl Discipline for Fixed {
         }
     }
 
-    fn keeps(&mut self, slot: Slot) -> bool {
+    fn keeps(&self, slot: Slot) -> bool {
         self.place(slot)
             .is_some_and(|place| place.open_until(self.time).is_some())
     }
 
-    fn put_back(&mut self, slot: Slot) {
+    fn put_back(&mut self, slot: Slot, _ends: bool) {
         self.release(slot);
         self.enqueue(slot);
     }
@@ -435,10 +447,44 @@ impl Discipline for Fixed {
         None
     }
 
+    fn adopt(&mut self, slot: Slot) {
+        self.waiting.remove(slot);
+        let until = self.place(slot).and_then(|place| place.closing(self.time));
+        self.holder = Some(Holder {
+            slot,
+            // What runs outside its slot is an overrun.
+            until: until.unwrap_or(self.time),
+            over: 0,
+        });
+    }
+
     /// The holder's slot is over, and somebody waits: not necessarily for the next slot, but nobody is served by a longer overrun.
     fn outranked(&mut self) -> bool {
         let over = self.holder.is_some_and(|holder| holder.until <= self.time);
         over && self.waiting.first().is_some()
+    }
+
+    fn has_queued(&self) -> bool {
+        self.waiting.first().is_some()
+    }
+
+    /// What others do not use stays idle.
+    fn lendable(&mut self) -> Option<Slot> {
+        None
+    }
+
+    fn standing(&self, slot: Slot) -> Standing {
+        let debt = self.place(slot).map_or(0, |place| place.debt);
+        Standing { debt: Nanos(debt) }
+    }
+
+    fn left(&self) -> Vec<Left> {
+        self.leavers.left(&[u128::from(self.clock)])
+    }
+
+    fn remember(&mut self, left: Left) {
+        let now = u128::from(self.clock);
+        self.leavers.add(&[now], Leaver::of(left, 0, now, 0));
     }
 
     fn lag(&self, slot: Slot) -> i64 {

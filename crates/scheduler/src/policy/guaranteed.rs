@@ -79,121 +79,150 @@
 //! (shares, slices, lag, no waste, best effort, limits), `debt.rs` (sleep, profiles, leaving), `order.rs` (determinism,
 //! names, the end of the clock), `contract.rs` (actions and refusals). And `tests/steady_state.rs`: no allocation.
 
-use super::Discipline;
-use super::leavers::Leavers;
+use super::claims::ClaimQueue;
+use super::leavers::{Leaver, Leavers};
 use super::tags::{Tags, weight_of};
 use super::virtual_time::Virtual;
+use super::{Discipline, Left, Standing};
 use crate::heap::Heap;
 use crate::table::Slot;
-use crate::{Nanos, VmId, VmProfile};
+use crate::{Nanos, Priority, VmId, VmProfile};
+
+/// How many priorities there are.
+const CLASSES: usize = 3;
+
+/// The class of a priority, the highest first.
+fn class_of(priority: Priority) -> usize {
+    match priority {
+        Priority::High => 0,
+        Priority::Normal => 1,
+        Priority::Low => 2,
+    }
+}
+
+/// The class of a VM that left under another policy, whose priority nobody knows any more.
+const UNKNOWN: usize = 1;
 
 /// The state of the policy on one engine.
 #[derive(Debug)]
-pub(crate) struct Guaranteed {
-    vms: Vec<Option<Tags>>,
+pub(super) struct Guaranteed {
+    /// Those with a guarantee are queued here.
+    claims: ClaimQueue<CLASSES>,
+    /// Those without one are queued here by class, by start tag.
+    lent: [Heap; CLASSES],
+    /// How many without a guarantee there are in each class.
+    lodgers: [usize; CLASSES],
     /// Sum of the guarantees of those who are here, in ppm.
     taken: u32,
-    /// Queued with a guarantee and due (`start <= now`), by finish tag.
-    due: Heap,
-    /// Queued with a guarantee and ahead (`start > now`), by start tag.
-    ahead: Heap,
-    /// Queued without a guarantee, by start tag.
-    lent: Heap,
     leavers: Leavers,
-    holder: Option<Slot>,
-    /// Virtual time as far as it is certain: work done, idle time, jumps.
+    /// Virtual time as far as it is certain: work done and idle time.
     served: Virtual,
-    /// Virtual time, the unit that runs included; never goes back.
-    now: Virtual,
     /// Real time of the last event, and of the start of the unit that runs.
     clock: u64,
     unit_began: u64,
-    /// Counts what is queued: equal claims are served in turn.
-    turn: u64,
 }
 
 impl Default for Guaranteed {
     fn default() -> Self {
         Self {
-            vms: Vec::new(),
+            claims: ClaimQueue::default(),
+            lent: std::array::from_fn(|_| Heap::default()),
+            lodgers: [0; CLASSES],
             taken: 0,
-            due: Heap::default(),
-            ahead: Heap::default(),
-            lent: Heap::default(),
             leavers: Leavers::new(),
-            holder: None,
             served: 0,
-            now: 0,
             clock: 0,
             unit_began: 0,
-            turn: 0,
         }
     }
 }
 
 impl Guaranteed {
-    fn tags(&self, slot: Slot) -> Option<&Tags> {
-        self.vms.get(slot.index())?.as_ref()
+    /// Makes room in the queue of those without a guarantee for one more.
+    fn lodge(&mut self, slot: Slot, class: usize) {
+        self.lodgers[class] += 1;
+        self.lent[class].reserve_for(slot.index() + 1, self.lodgers[class]);
     }
 
-    fn tags_mut(&mut self, slot: Slot) -> Option<&mut Tags> {
-        self.vms.get_mut(slot.index())?.as_mut()
+    /// The queue in which a VM without a guarantee waits; `None` for one with a guarantee.
+    fn lent_to(&mut self, slot: Slot) -> Option<&mut Heap> {
+        let tags = self.claims.tags(slot)?;
+        (!tags.guaranteed).then_some(&mut self.lent[tags.class])
     }
 
     /// Queues a VM behind all others with an equal claim.
     fn enqueue(&mut self, slot: Slot) {
-        self.turn = self.turn.wrapping_add(1);
-        let turn = self.turn;
-        if let Some(tags) = self.tags_mut(slot) {
+        let turn = self.claims.next_turn();
+        if let Some(tags) = self.claims.tags_mut(slot) {
             tags.turn = turn;
         }
         self.place(slot);
     }
 
-    /// Puts a VM into the queue where it belongs, in the turn it has.
+    /// Queues a VM where it belongs, in the turn it has.
     fn place(&mut self, slot: Slot) {
-        let Some(tags) = self.tags(slot) else { return };
-        let (start, finish, turn) = (tags.start, tags.finish, tags.turn);
-        if !tags.guaranteed {
-            self.lent.insert(start, turn, slot);
-        } else if start <= self.now {
-            self.due.insert(finish, turn, slot);
-        } else {
-            self.ahead.insert(start, turn, slot);
+        match self.claims.tags(slot) {
+            Some(tags) if !tags.guaranteed => {
+                self.lent[tags.class].insert(tags.start, tags.turn, slot);
+            }
+            Some(_) => self.claims.place(slot),
+            None => {}
         }
     }
 
     /// Whether it was queued.
     fn dequeue(&mut self, slot: Slot) -> bool {
-        self.due.remove(slot) || self.ahead.remove(slot) || self.lent.remove(slot)
-    }
-
-    /// Moves those whose start tag virtual time has reached. Each request moves at most once.
-    fn let_due(&mut self) {
-        while let Some((start, slot)) = self.ahead.first()
-            && start <= self.now
-        {
-            self.ahead.pop();
-            self.place(slot);
+        match self.lent_to(slot) {
+            Some(lent) => lent.remove(slot),
+            None => self.claims.dequeue(slot),
         }
     }
 
-    /// Everyone is ahead: virtual time goes to the first of them, for nobody's claim lies before.
-    fn jump(&mut self, start: Virtual) {
-        self.now = start;
-        self.served = start;
+    /// Who of a class the time is lent to while nobody is due, and its start tag.
+    fn borrower(&self, class: usize) -> Option<(Virtual, Slot)> {
+        let owner = self.claims.first_ahead(class);
+        match self.lent[class].first() {
+            Some(lent) if owner.is_none_or(|owner| lent.0 < owner.0) => Some(lent),
+            _ => owner,
+        }
     }
 
     fn hold(&mut self, slot: Slot) -> Option<Slot> {
-        self.holder = Some(slot);
+        self.claims.hold(slot);
         self.unit_began = self.clock;
         Some(slot)
+    }
+
+    /// Lends the engine: nobody is due.
+    fn lend(&mut self) -> Option<Slot> {
+        let (class, (start, slot)) =
+            (0..CLASSES).find_map(|class| Some((class, self.borrower(class)?)))?;
+        if start > self.claims.clock(class) {
+            self.claims.lend(class, start);
+            // What was seen of virtual time is certain now: nobody's claim lies before.
+            self.served = self.claims.now();
+        }
+        self.claims.let_due();
+        if let Some(owner) = self.claims.pop_due() {
+            return self.hold(owner);
+        }
+        self.dequeue(slot);
+        let now = self.claims.clock(class);
+        if let Some(tags) = self.claims.tags_mut(slot)
+            && tags.start < now
+            && tags.used == 0
+        {
+            // What is lent cannot be saved up.
+            tags.start = now;
+            tags.carried = 0;
+        }
+        self.hold(slot)
     }
 }
 
 impl Discipline for Guaranteed {
     fn advance(&mut self, now: u64) {
-        let seen = if self.holder.is_some() {
+        let seen = if self.claims.holder().is_some() {
             // What the unit really took is known when it ends; until then this is the best view of it.
             let so_far = now.saturating_sub(self.unit_began);
             self.served.saturating_add(u128::from(so_far))
@@ -202,57 +231,69 @@ impl Discipline for Guaranteed {
             self.served = self.served.saturating_add(u128::from(idle));
             self.served
         };
-        self.now = self.now.max(seen);
+        self.claims.advance_to(seen);
         self.clock = now;
     }
 
-    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile) {
-        if self.vms.len() <= slot.index() {
-            self.vms.resize(slot.index() + 1, None);
-            for heap in [&mut self.due, &mut self.ahead, &mut self.lent] {
-                heap.reserve(slot.index() + 1);
-            }
-        }
+    fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile, standing: Standing) {
+        let class = class_of(profile.priority);
         let part = profile.guarantee.get();
-        let start = self
+        let weight = weight_of(profile.guarantee);
+        let clocks = self.claims.clocks();
+        let place = self
             .leavers
-            .take_place(self.now, vm, weight_of(profile), part, self.taken);
+            .take_place(&clocks, vm, weight, part, self.taken);
+        let wait = place.max(weight.stretch_up(standing.debt.0));
         self.taken = self.taken.saturating_add(part);
-        self.vms[slot.index()] = Some(Tags::new(vm, profile, start));
+        let start = clocks[class].saturating_add(wait);
+        self.claims.join(slot, Tags::new(vm, profile, class, start));
+        if part == 0 {
+            self.lodge(slot, class);
+        }
     }
 
     fn leave(&mut self, slot: Slot) {
         self.sleep(slot);
-        let Some(tags) = self.vms.get_mut(slot.index()).and_then(Option::take) else {
+        let Some(tags) = self.claims.leave(slot) else {
             return;
         };
-        let part = if tags.guaranteed {
-            tags.weight.parts()
-        } else {
-            0
-        };
+        if !tags.guaranteed {
+            self.lodgers[tags.class] -= 1;
+        }
+        let part = tags.guarantee().get();
         self.taken = self.taken.saturating_sub(part);
-        self.leavers
-            .add(self.now, tags.vm, tags.start, tags.weight, part);
+        let leaver = Leaver {
+            vm: tags.vm,
+            class: tags.class,
+            until: tags.start,
+            weight: tags.weight,
+            guarantee: tags.guarantee(),
+            part,
+        };
+        self.leavers.add(&self.claims.clocks(), leaver);
     }
 
     fn set_profile(&mut self, slot: Slot, profile: &VmProfile) {
         let queued = self.dequeue(slot);
-        let now = self.now;
-        let Some(tags) = self.tags_mut(slot) else {
+        let Some(tags) = self.claims.tags(slot) else {
             return;
         };
-        let old_part = if tags.guaranteed {
-            tags.weight.parts()
-        } else {
-            0
-        };
-        // A VM that only now gets a guarantee is owed nothing.
-        tags.set_profile(now, profile, old_part > 0);
-        self.taken = self
-            .taken
-            .saturating_sub(old_part)
-            .saturating_add(profile.guarantee.get());
+        let old_part = tags.guarantee().get();
+        if old_part == 0 {
+            self.lodgers[tags.class] -= 1;
+        }
+        let class = class_of(profile.priority);
+        self.claims.change_class(slot, class);
+        let now = self.claims.clock(class);
+        if let Some(tags) = self.claims.tags_mut(slot) {
+            // A VM that only now gets a guarantee is owed nothing.
+            tags.set_profile(now, profile, old_part > 0);
+        }
+        let part = profile.guarantee.get();
+        self.taken = self.taken.saturating_sub(old_part).saturating_add(part);
+        if part == 0 {
+            self.lodge(slot, class);
+        }
         if queued {
             self.place(slot);
         }
@@ -260,7 +301,7 @@ impl Discipline for Guaranteed {
 
     fn set_unit_bound(&mut self, slot: Slot, at_most: Option<Nanos>) {
         let queued = self.dequeue(slot);
-        if let Some(tags) = self.tags_mut(slot) {
+        if let Some(tags) = self.claims.tags_mut(slot) {
             tags.estimate.set_bound(at_most);
             if queued {
                 // The request that waits has to be long enough for the unit that will start it, or go on with it.
@@ -273,8 +314,8 @@ impl Discipline for Guaranteed {
     }
 
     fn wake(&mut self, slot: Slot, resumed: bool) {
-        let now = self.now;
-        let Some(tags) = self.tags_mut(slot) else {
+        let now = self.claims.clock_of(slot);
+        let Some(tags) = self.claims.tags_mut(slot) else {
             return;
         };
         tags.wake(now, resumed);
@@ -283,87 +324,95 @@ impl Discipline for Guaranteed {
 
     fn sleep(&mut self, slot: Slot) {
         self.dequeue(slot);
-        if self.holder == Some(slot) {
-            self.holder = None;
-        }
-        if let Some(tags) = self.tags_mut(slot) {
+        self.claims.release(slot);
+        if let Some(tags) = self.claims.tags_mut(slot) {
             tags.end_request();
         }
     }
 
     fn charge(&mut self, slot: Slot, ran: Nanos) {
         self.served = self.served.saturating_add(u128::from(ran.0));
-        self.now = self.now.max(self.served);
+        self.claims.advance_to(self.served);
         self.unit_began = self.clock;
-        if let Some(tags) = self.tags_mut(slot) {
+        if let Some(tags) = self.claims.tags_mut(slot) {
             tags.charge(ran.0);
         }
     }
 
-    fn keeps(&mut self, slot: Slot) -> bool {
-        self.tags(slot).is_some_and(|tags| !tags.exhausted()) && !self.outranked()
+    fn keeps(&self, slot: Slot) -> bool {
+        self.claims.tags(slot).is_some_and(|tags| !tags.exhausted())
     }
 
-    fn put_back(&mut self, slot: Slot) {
-        if self.holder == Some(slot) {
-            self.holder = None;
-        }
-        if let Some(tags) = self.tags_mut(slot) {
-            tags.renew();
+    fn put_back(&mut self, slot: Slot, ends: bool) {
+        self.claims.release(slot);
+        if let Some(tags) = self.claims.tags_mut(slot) {
+            tags.renew(ends);
         }
         self.enqueue(slot);
     }
 
     fn pick(&mut self) -> Option<Slot> {
-        self.let_due();
-        if self.due.first().is_none() {
-            // Nobody with a guarantee is due: the time is lent, to whoever has the smallest start tag.
-            let owner = self.ahead.first().map(|(start, _)| start);
-            let lent = self.lent.first();
-            if let Some((start, slot)) = lent
-                && owner.is_none_or(|owner| start < owner)
-            {
-                self.lent.pop();
-                if start > self.now {
-                    self.jump(start);
-                }
-                let now = self.now;
-                if let Some(tags) = self.tags_mut(slot)
-                    && tags.start < now
-                    && tags.used == 0
-                {
-                    // What is lent cannot be saved up.
-                    tags.start = now;
-                    tags.carried = 0;
-                }
-                return self.hold(slot);
-            }
-            let start = owner?;
-            self.jump(start);
-            self.let_due();
+        self.claims.let_due();
+        match self.claims.pop_due() {
+            Some(slot) => self.hold(slot),
+            None => self.lend(),
         }
-        let slot = self.due.pop()?;
-        self.hold(slot)
+    }
+
+    fn adopt(&mut self, slot: Slot) {
+        self.dequeue(slot);
+        self.hold(slot);
     }
 
     fn outranked(&mut self) -> bool {
-        self.let_due();
-        let Some((finish, first)) = self.due.first() else {
-            return false;
-        };
-        let woke = self.tags(first).is_some_and(|tags| tags.fresh);
-        self.holder
-            .and_then(|holder| self.tags(holder))
-            .is_none_or(|tags| !tags.guaranteed || (woke && finish < tags.finish))
+        self.claims.let_due();
+        let holder = self.claims.holder().and_then(|slot| self.claims.tags(slot));
+        match holder {
+            Some(tags) if tags.guaranteed => self.claims.is_asked_for(),
+            // It has no claim at all: whoever has one goes first, and so does who comes first when time is lent.
+            Some(tags) => {
+                self.claims.has_due() || (0..tags.class).any(|class| self.borrower(class).is_some())
+            }
+            None => self.claims.has_due(),
+        }
+    }
+
+    fn has_queued(&self) -> bool {
+        !self.claims.is_empty() || self.lent.iter().any(|lent| !lent.is_empty())
+    }
+
+    fn lendable(&mut self) -> Option<Slot> {
+        self.claims.let_due();
+        self.claims.just_due().or_else(|| {
+            let (_, slot) = (0..CLASSES).find_map(|class| self.borrower(class))?;
+            Some(slot)
+        })
+    }
+
+    fn standing(&self, slot: Slot) -> Standing {
+        let now = self.claims.clock_of(slot);
+        self.claims
+            .tags(slot)
+            .map_or_else(Standing::default, |tags| tags.standing(now))
+    }
+
+    fn left(&self) -> Vec<Left> {
+        self.leavers.left(&self.claims.clocks())
+    }
+
+    fn remember(&mut self, left: Left) {
+        let clocks = self.claims.clocks();
+        let leaver = Leaver::of(left, UNKNOWN, clocks[UNKNOWN], left.guarantee.get());
+        self.leavers.add(&clocks, leaver);
     }
 
     fn lag(&self, slot: Slot) -> i64 {
-        let Some(tags) = self.tags(slot) else {
+        let Some(tags) = self.claims.tags(slot) else {
             return 0;
         };
-        let lag = tags.lag(self.now);
-        let queued = self.due.contains(slot) || self.ahead.contains(slot);
-        if lag < 0 || (tags.guaranteed && (queued || self.holder == Some(slot))) {
+        let lag = tags.lag(self.claims.clock(tags.class));
+        let has_work = self.claims.is_queued(slot) || self.claims.holder() == Some(slot);
+        if lag < 0 || (tags.guaranteed && has_work) {
             lag
         } else {
             0

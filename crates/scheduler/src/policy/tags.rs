@@ -6,14 +6,16 @@
 
 use super::virtual_time::{Virtual, Weight};
 use crate::estimate::Estimate;
-use crate::{VmId, VmProfile};
+use crate::{Nanos, Ppm, VmId, VmProfile};
+
+use super::Standing;
 
 /// The divisor of a VM without a guarantee: as if it had 1 % of the engine.
 const WITHOUT_GUARANTEE: Weight = Weight::from_parts(10_000);
 
 /// What a VM counts as: its guarantee, or a small weight instead of none.
-pub(super) fn weight_of(profile: &VmProfile) -> Weight {
-    Weight::of(profile.guarantee).unwrap_or(WITHOUT_GUARANTEE)
+pub(super) fn weight_of(guarantee: Ppm) -> Weight {
+    Weight::of(guarantee).unwrap_or(WITHOUT_GUARANTEE)
 }
 
 /// One VM's tags.
@@ -39,14 +41,20 @@ pub(super) struct Tags {
     pub(super) turn: u64,
     /// Whether this is the first request after a wake.
     pub(super) fresh: bool,
+    /// On whose clock the tags are: see `claims.rs`.
+    pub(super) class: usize,
+    /// The grant whose holder it asks for the engine; 0: it does not.
+    pub(super) asks_in: u64,
+    /// The list of those just due that it is on; 0: none.
+    pub(super) level_in: u64,
 }
 
 impl Tags {
-    /// A VM that has not run yet and whose first request starts at `start`, or later.
-    pub(super) fn new(vm: VmId, profile: &VmProfile, start: Virtual) -> Self {
+    /// A VM of `class` that has not run yet and whose first request starts at `start`, or later.
+    pub(super) fn new(vm: VmId, profile: &VmProfile, class: usize, start: Virtual) -> Self {
         Self {
             vm,
-            weight: weight_of(profile),
+            weight: weight_of(profile.guarantee),
             guaranteed: profile.guarantee.get() > 0,
             slice: profile.slice.0,
             estimate: Estimate::new(profile),
@@ -57,13 +65,16 @@ impl Tags {
             used: 0,
             turn: 0,
             fresh: true,
+            class,
+            asks_in: 0,
+            level_in: 0,
         }
     }
 
     /// Takes over a new profile at the virtual time `now`. With another weight the same work is owed as before, and with
     /// `keeps_credit` the VM is owed the same too.
     pub(super) fn set_profile(&mut self, now: Virtual, profile: &VmProfile, keeps_credit: bool) {
-        let (old, new) = (self.weight, weight_of(profile));
+        let (old, new) = (self.weight, weight_of(profile.guarantee));
         self.slice = profile.slice.0;
         self.estimate.set_profile(profile);
         self.guaranteed = profile.guarantee.get() > 0;
@@ -106,12 +117,36 @@ impl Tags {
         self.fresh = !resumed;
     }
 
-    /// Ends the request if another unit might not fit, and begins the next one.
-    pub(super) fn renew(&mut self) {
+    /// Ends the request if another unit might not fit, or if it `ends` all the same, and begins the next one.
+    pub(super) fn renew(&mut self, ends: bool) {
         if self.exhausted() {
             self.end_request();
             self.begin_next_request();
             self.fresh = false;
+        } else if ends {
+            self.end_request();
+            // It was not served whole, so it has not earned a longer one.
+            let length = self.request.max(self.estimate.longest());
+            self.begin_request(length.min(self.longest_request()));
+            self.fresh = false;
+        }
+    }
+
+    /// The guarantee; none for a VM that only counts as if it had one.
+    pub(super) fn guarantee(&self) -> Ppm {
+        let parts = if self.guaranteed {
+            self.weight.parts()
+        } else {
+            0
+        };
+        Ppm::new(parts).unwrap_or(Ppm::WHOLE)
+    }
+
+    /// What the VM owes at `now`.
+    pub(super) fn standing(&self, now: Virtual) -> Standing {
+        let (reached, _) = self.reached();
+        Standing {
+            debt: Nanos(self.weight.work_in_up(reached.saturating_sub(now))),
         }
     }
 

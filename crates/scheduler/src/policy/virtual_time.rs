@@ -72,6 +72,13 @@ impl Weight {
         u64::try_from(length.saturating_mul(u128::from(self.0)) / whole).unwrap_or(u64::MAX)
     }
 
+    /// The work that fills `length` virtual nanoseconds, rounded up; saturates.
+    pub(super) fn work_in_up(self, length: Virtual) -> u64 {
+        let whole = u128::from(Ppm::WHOLE.get());
+        let parts = length.saturating_mul(u128::from(self.0));
+        u64::try_from(parts.div_ceil(whole)).unwrap_or(u64::MAX)
+    }
+
     /// The length in which `to` owes as much work as `self` does in `length`; rounded up: a debt is never made smaller.
     pub(super) fn convert(self, length: Virtual, to: Self) -> Virtual {
         length
@@ -116,5 +123,66 @@ mod tests {
             Weight::from_parts(3).stretch_up(u64::MAX),
             (u128::from(u64::MAX) * 1_000_000).div_ceil(3)
         );
+    }
+
+    /// Small shares, and those around places where divisions turn.
+    fn shares() -> impl Iterator<Item = u32> {
+        let turns = [
+            333_333, 333_334, 499_999, 500_000, 500_001, 999_999, 1_000_000,
+        ];
+        (1..=40).chain(turns)
+    }
+
+    #[test]
+    fn given_every_small_work_and_remainder_when_stretched_then_nothing_is_lost_nor_gained() {
+        for parts in shares() {
+            let weight = Weight::from_parts(parts);
+            let remainders = (0..parts.min(40)).chain([parts / 2, parts - 1]);
+            for (carried, work) in
+                remainders.flat_map(|rest| (0..=120).map(move |work| (rest, work)))
+            {
+                let (length, rest) = weight.stretch(work, carried);
+                assert!(rest < parts, "{parts} ppm, {work} ns, {carried} carried");
+                assert_eq!(
+                    length * u128::from(parts) + u128::from(rest),
+                    u128::from(work) * 1_000_000 + u128::from(carried),
+                    "{parts} ppm, {work} ns, {carried} carried"
+                );
+                let up = weight.stretch_up(work);
+                assert!(up == weight.stretch(work, 0).0 || weight.stretch(work, 0).1 > 0);
+                assert!(
+                    (up * u128::from(parts)).abs_diff(u128::from(work) * 1_000_000)
+                        < u128::from(parts)
+                );
+                assert!(
+                    up * u128::from(parts) >= u128::from(work) * 1_000_000,
+                    "rounded up"
+                );
+                assert_eq!(weight.work_in(up), work, "and back");
+            }
+        }
+    }
+
+    #[test]
+    fn given_every_small_debt_when_the_share_changes_to_and_fro_then_it_is_never_smaller_and_hardly_greater()
+     {
+        for from in shares() {
+            for to in shares() {
+                let (from, to) = (Weight::from_parts(from), Weight::from_parts(to));
+                for length in (0..=60).chain([999_999, 1_000_000, 1_000_001]) {
+                    let owed = length * u128::from(from.parts());
+                    let there = from.convert(length, to);
+                    let excess = there * u128::from(to.parts()) - owed;
+                    assert!(
+                        excess < u128::from(to.parts()),
+                        "{from:?} to {to:?}: {length}"
+                    );
+                    assert!(
+                        to.convert(there, from) >= length,
+                        "{from:?} to {to:?} and back: {length}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -52,7 +52,7 @@ fn outer(mix: &Mix, units: &[u64]) -> (Vec<Action>, [Option<VmAccount>; 2], u64)
             match action {
                 Action::Grant { vm, .. } => holder = Some(vm),
                 Action::Revoke { .. } => holder = None,
-                Action::Preempt { .. } | Action::WakeAt { .. } => {}
+                _ => {}
             }
         }
         let vm = holder.unwrap();

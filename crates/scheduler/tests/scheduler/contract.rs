@@ -2,14 +2,22 @@
 //! Event by event: what is asked for, and what is refused.
 
 use rondo_scheduler::{
-    Action, Actions, EngineId, Event, Nanos, Policy, Scheduler, SchedulerConfig, SchedulerError,
-    VmId, VmProfile, VmState,
+    Action, Actions, EngineId, Event, Nanos, Scheduler, SchedulerConfig, SchedulerError, VmId,
+    VmProfile, VmState,
 };
 
 use crate::world::{ENGINE, MS, ppm, share};
 
 const A: VmId = VmId(10);
 const B: VmId = VmId(20);
+
+/// A share of a VM that never counts as hung: no timer watches over it.
+fn patient(parts: u32) -> VmProfile {
+    VmProfile {
+        hang_timeout: Nanos(u64::MAX),
+        ..share(parts)
+    }
+}
 
 struct Desk {
     scheduler: Scheduler,
@@ -26,7 +34,7 @@ impl Desk {
         for (vm, parts) in [(A, 500_000), (B, 250_000)] {
             let profile = VmProfile {
                 max_unit: Some(Nanos(MS)),
-                ..share(parts)
+                ..patient(parts)
             };
             assert_eq!(desk.tell(0, Event::AddVm { vm, profile }), Ok(vec![]));
         }
@@ -158,7 +166,7 @@ fn given_a_holder_that_leaves_then_its_last_unit_is_charged_and_its_guarantee_is
     );
     let again = Event::AddVm {
         vm: A,
-        profile: share(0),
+        profile: patient(0),
     };
     assert_eq!(
         desk.tell(1, again),
@@ -166,7 +174,7 @@ fn given_a_holder_that_leaves_then_its_last_unit_is_charged_and_its_guarantee_is
     );
     let big = Event::AddVm {
         vm: VmId(30),
-        profile: share(600_000),
+        profile: patient(600_000),
     };
     assert!(matches!(
         desk.tell(1, big),
@@ -192,7 +200,7 @@ fn given_guarantees_that_do_not_fit_then_the_refusal_says_by_how_much() {
     for excess in [1, 750_000] {
         let event = Event::AddVm {
             vm,
-            profile: share(250_000 + excess),
+            profile: patient(250_000 + excess),
         };
         assert_eq!(desk.tell(0, event), Err(refused(excess)));
     }
@@ -201,7 +209,7 @@ fn given_guarantees_that_do_not_fit_then_the_refusal_says_by_how_much() {
             0,
             Event::AddVm {
                 vm,
-                profile: share(250_000)
+                profile: patient(250_000)
             }
         ),
         Ok(vec![])
@@ -209,7 +217,7 @@ fn given_guarantees_that_do_not_fit_then_the_refusal_says_by_how_much() {
     // A change is refused just so, and changes nothing.
     let more = Event::SetProfile {
         vm: A,
-        profile: share(500_001),
+        profile: patient(500_001),
     };
     let error = SchedulerError::GuaranteeDoesNotFit {
         vm: A,
@@ -229,7 +237,7 @@ fn given_guarantees_that_do_not_fit_then_the_refusal_says_by_how_much() {
             0,
             Event::SetProfile {
                 vm: B,
-                profile: share(249_999)
+                profile: patient(249_999)
             }
         ),
         Ok(vec![])
@@ -243,7 +251,7 @@ fn given_a_limit_that_contradicts_the_guarantee_then_it_is_refused() {
     for (guarantee, limit) in [(100_000, 99_999), (0, 0)] {
         let profile = VmProfile {
             limit: Some(ppm(limit)),
-            ..share(guarantee)
+            ..patient(guarantee)
         };
         let event = Event::AddVm {
             vm: VmId(30),
@@ -268,7 +276,7 @@ fn given_names_that_do_not_fit_then_each_is_refused_with_the_numbers() {
             0,
             Event::SetProfile {
                 vm: stranger,
-                profile: share(1)
+                profile: patient(1)
             }
         ),
         unknown
@@ -286,7 +294,7 @@ fn given_names_that_do_not_fit_then_each_is_refused_with_the_numbers() {
     assert_eq!(desk.done(0, stranger, 1, true), unknown);
     let twice = Event::AddVm {
         vm: A,
-        profile: share(1),
+        profile: patient(1),
     };
     assert_eq!(
         desk.tell(0, twice),
@@ -324,12 +332,13 @@ fn given_names_that_do_not_fit_then_each_is_refused_with_the_numbers() {
 
 #[test]
 fn given_a_number_of_engines_that_is_not_offered_then_no_scheduler() {
-    for engines in [0, 2, u16::MAX] {
+    let most = SchedulerConfig::MAX_ENGINES;
+    for asked in [0, most + 1, u16::MAX] {
         let made = Scheduler::new(SchedulerConfig {
-            policy: Policy::Guaranteed,
-            engines,
+            engines: asked,
+            ..SchedulerConfig::default()
         });
-        assert_eq!(made.err(), Some(SchedulerError::Engines { asked: engines }));
+        assert_eq!(made.err(), Some(SchedulerError::Engines { asked, most }));
     }
 }
 
@@ -339,7 +348,7 @@ fn given_a_limited_vm_when_it_must_stay_away_then_a_timer_is_asked_for_and_bring
     let profile = VmProfile {
         limit: Some(ppm(250_000)),
         max_unit: Some(Nanos(MS)),
-        ..share(250_000)
+        ..patient(250_000)
     };
     desk.tell(0, Event::SetProfile { vm: B, profile }).unwrap();
     assert_eq!(desk.tell(0, Event::Ready { vm: B }), Ok(vec![grant(B)]));
@@ -356,7 +365,7 @@ fn given_a_limited_vm_that_stays_away_when_its_limit_is_lifted_then_it_is_back_a
     let mut desk = Desk::new();
     let limited = VmProfile {
         limit: Some(ppm(250_000)),
-        ..share(250_000)
+        ..patient(250_000)
     };
     desk.tell(
         0,
@@ -370,7 +379,7 @@ fn given_a_limited_vm_that_stays_away_when_its_limit_is_lifted_then_it_is_back_a
     desk.done(MS, B, MS, true).unwrap();
     let lifted = Event::SetProfile {
         vm: B,
-        profile: share(250_000),
+        profile: patient(250_000),
     };
     assert_eq!(desk.tell(2 * MS, lifted), Ok(vec![grant(B)]));
 }
@@ -408,7 +417,7 @@ fn given_absurd_lengths_then_nothing_overflows_and_the_others_run() {
         0,
         Event::SetProfile {
             vm: A,
-            profile: share(1),
+            profile: patient(1),
         },
     )
     .unwrap();
@@ -430,7 +439,7 @@ fn given_ten_years_of_one_vm_with_the_smallest_share_then_another_is_still_serve
         0,
         Event::SetProfile {
             vm: A,
-            profile: share(1),
+            profile: patient(1),
         },
     )
     .unwrap();
@@ -461,7 +470,7 @@ fn given_a_best_effort_holder_when_a_vm_with_the_smallest_guarantee_wakes_then_i
             vm: B,
             profile: VmProfile {
                 max_unit: Some(Nanos(MS)),
-                ..share(0)
+                ..patient(0)
             },
         },
     )
@@ -472,7 +481,7 @@ fn given_a_best_effort_holder_when_a_vm_with_the_smallest_guarantee_wakes_then_i
             vm: A,
             profile: VmProfile {
                 max_unit: Some(Nanos(MS)),
-                ..share(1)
+                ..patient(1)
             },
         },
     )
@@ -486,7 +495,7 @@ fn given_a_best_effort_holder_when_a_vm_with_the_smallest_guarantee_wakes_then_i
 fn given_equal_claims_then_whoever_was_ready_first_runs_first() {
     let equal = VmProfile {
         max_unit: Some(Nanos(MS)),
-        ..share(125_000)
+        ..patient(125_000)
     };
     for order in [[VmId(1), VmId(2)], [VmId(2), VmId(1)]] {
         let mut desk = Desk::new();

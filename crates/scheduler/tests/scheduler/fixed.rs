@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! `fixed`: a table of slots, which nobody's load can change.
 
-use rondo_scheduler::{Action, Actions, Event, Nanos, Policy, Scheduler, SchedulerConfig, VmId};
+use rondo_scheduler::{
+    Action, Actions, Event, Nanos, Policy, Scheduler, SchedulerConfig, VmId, VmProfile,
+};
 
 use crate::random::Random;
 use crate::world::{ENGINE, Guest, Load, MS, US, World, share};
@@ -270,13 +272,18 @@ fn given_no_guarantee_then_the_vm_has_no_slot_and_waits_until_it_gets_one() {
         scheduler.on(Nanos(now), event, &mut actions).unwrap();
         actions.drain().collect()
     };
-    let (vm, profile) = (VmId(7), share(0));
+    // Nobody watches for hangs, so that every timer is the table's.
+    let patient = |parts| VmProfile {
+        hang_timeout: Nanos(u64::MAX),
+        ..share(parts)
+    };
+    let (vm, profile) = (VmId(7), patient(0));
     assert_eq!(tell(0, Event::AddVm { vm, profile }), []);
     assert_eq!(tell(1, Event::Ready { vm }), [], "not even a timer");
     assert_eq!(tell(3 * FRAME + MS, Event::Timer), []);
     let some = Event::SetProfile {
         vm,
-        profile: share(500_000),
+        profile: patient(500_000),
     };
     let granted = Action::Grant { engine: ENGINE, vm };
     assert_eq!(tell(3 * FRAME + 2 * MS, some), [granted]);
@@ -311,6 +318,7 @@ fn given_a_slot_that_is_not_open_then_a_timer_is_asked_for_and_an_overrun_is_pre
     for vm in [one, two] {
         let mut profile = share(500_000);
         profile.max_unit = Some(Nanos(MS));
+        profile.hang_timeout = Nanos(u64::MAX);
         assert_eq!(tell(0, Event::AddVm { vm, profile }), []);
     }
     let engine = ENGINE;

@@ -91,6 +91,7 @@ fn given_all_times_a_thousand_times_as_long_then_the_same_order() {
             for (count, guest) in guests.iter_mut().enumerate() {
                 guest.unit = guest.unit / 1_000 * factor;
                 guest.profile.max_unit = Some(rondo_scheduler::Nanos(guest.unit));
+                guest.profile.hang_timeout = rondo_scheduler::Nanos(u64::MAX);
                 // Shares that divide evenly, so that scaling is exact.
                 guest.profile.guarantee =
                     crate::world::ppm([10_000, 20_000, 40_000, 50_000][count % 4]);

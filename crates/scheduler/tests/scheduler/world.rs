@@ -497,6 +497,10 @@ impl World {
                 self.wake_at = Some(at);
                 (4, at)
             }
+            // Units of these worlds are shorter than the hang timeout.
+            Action::ResetEngine { vm, .. } | Action::Quarantine { vm } => {
+                panic!("seed {seed}: VM {} hangs at {}", vm.0, self.now)
+            }
         };
         for word in [self.now, code, who] {
             for byte in word.to_le_bytes() {
