@@ -106,6 +106,21 @@ impl Load {
         }
     }
 
+    /// The one length that its requests have or start from, if there is one.
+    pub(crate) fn lengths_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        match self {
+            Self::Backlogged { length }
+            | Self::Closed { length, .. }
+            | Self::Bursty { length, .. }
+            | Self::Frames { length, .. }
+            | Self::Poisson { length, .. }
+            | Self::Liar { length, .. } => Some(length),
+            Self::Pareto { min, .. } => Some(min),
+            Self::Hang { .. } | Self::List { .. } => None,
+        }
+        .into_iter()
+    }
+
     /// Whether its requests hang.
     #[must_use]
     pub fn hangs(&self) -> bool {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::fluid::{Sharing, SlowerEngine};
 use crate::inside_report::{InsideMeter, InsideReport};
-use crate::scenario::{Scenario, Work};
+use crate::scenario::{Scenario, WHOLE_PPM, Work};
 use crate::world::{Doing, Interval, Observer, Request};
 
 /// What rounding may cost a request under `guaranteed`, in ns (the head of its policy argues for less than this).
@@ -90,10 +90,31 @@ pub struct Report {
     pub vms: Vec<VmReport>,
 }
 
+/// Which requests are held against the bound, and against which.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// Those that come from this instant on.
+    pub from: u64,
+    /// Each counts as long as the longest unit of its VM: what can be promised where lengths must be learned.
+    pub own_longest: bool,
+}
+
+/// How a VM's requests did.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lateness {
+    /// Requests that counted, those that still wait included.
+    pub of: u64,
+    /// Those that were late.
+    pub late: u64,
+    /// The greatest ratio of a latency to its bound.
+    pub worst: f64,
+}
+
 /// A request and the time by which the slower engine would be done.
 #[derive(Clone, Copy, Debug)]
 struct Promise {
     arrival: u64,
+    length: u64,
     slower_done: u64,
 }
 
@@ -101,6 +122,7 @@ struct Promise {
 struct VmMeter {
     slower: Option<SlowerEngine>,
     service: u64,
+    longest_unit: u64,
     lag: u64,
     latencies: Vec<u64>,
     /// Those that wait, in order.
@@ -134,6 +156,7 @@ impl Meter {
             hang_timeout: vm.hang_timeout(),
             inside: InsideMeter::new(vm),
             service: 0,
+            longest_unit: 0,
             lag: 0,
             latencies: Vec::new(),
             open: std::collections::VecDeque::new(),
@@ -158,36 +181,46 @@ impl Meter {
         }
     }
 
-    /// How many requests were late, of how many, and the worst ratio of latency to bound, for each VM.
-    fn lateness(&self, vm: usize, scenario: &Scenario) -> Option<(u64, f64)> {
+    /// The idle time in which somebody had work, of all engines together.
+    #[must_use]
+    pub const fn idle_while_work(&self) -> u64 {
+        self.idle_while_work
+    }
+
+    /// How many requests of a VM were late; `None` if nothing was promised to it.
+    #[must_use]
+    pub fn lateness(
+        &self,
+        vm: usize,
+        scenario: &Scenario,
+        judgement: Judgement,
+    ) -> Option<Lateness> {
         let meter = &self.vms[vm];
         meter.slower?;
+        let share = u64::from(scenario.vms[vm].share_ppm);
         let slack = self.longest_unit + scenario.switch_cost + ROUNDING;
         let waiting = meter
             .open
             .iter()
             .map(|promise| (*promise, scenario.duration));
-        let mut late = 0;
-        let mut worst = 0.0_f64;
+        let mut lateness = Lateness::default();
         for (promise, end) in meter.kept.iter().copied().chain(waiting) {
-            let bound = promise.slower_done.saturating_add(slack);
-            late += u64::from(end > bound);
-            worst = worst.max(ratio(end - promise.arrival, bound - promise.arrival));
-        }
-        Some((late, worst))
-    }
-
-    /// The requests that counted towards the bound, those that still wait included.
-    #[must_use]
-    pub fn promised(&self) -> u64 {
-        let count = |vm: &VmMeter| {
-            if vm.slower.is_some() {
-                vm.kept.len() + vm.open.len()
+            if promise.arrival < judgement.from {
+                continue;
+            }
+            let longer = if judgement.own_longest {
+                let more = meter.longest_unit.saturating_sub(promise.length);
+                (more * u64::from(WHOLE_PPM)).div_ceil(share)
             } else {
                 0
-            }
-        };
-        self.vms.iter().map(|vm| count(vm) as u64).sum()
+            };
+            let bound = promise.slower_done.saturating_add(slack + longer);
+            let of_bound = ratio(end - promise.arrival, bound - promise.arrival);
+            lateness.of += 1;
+            lateness.late += u64::from(end > bound);
+            lateness.worst = lateness.worst.max(of_bound);
+        }
+        Some(lateness)
     }
 
     /// What the run amounts to.
@@ -196,7 +229,7 @@ impl Meter {
         self.measure_lag(scenario.duration);
         let mut vms = Vec::new();
         for (index, vm) in scenario.vms.iter().enumerate() {
-            let lateness = self.lateness(index, scenario);
+            let lateness = self.lateness(index, scenario, Judgement::default());
             let meter = &mut self.vms[index];
             meter.latencies.sort_unstable();
             let percentile = |thousandths| percentile(&meter.latencies, thousandths);
@@ -214,8 +247,8 @@ impl Meter {
                 latency_p99_ns: percentile(990),
                 latency_p999_ns: percentile(999),
                 latency_max_ns: percentile(1_000),
-                late: lateness.map(|(late, _)| late),
-                worst_of_bound: lateness.map(|(_, worst)| worst),
+                late: lateness.map(|lateness| lateness.late),
+                worst_of_bound: lateness.map(|lateness| lateness.worst),
                 inside: meter.inside.take().map(|inside| inside.report(vm)),
             });
         }
@@ -252,6 +285,7 @@ impl Observer for Meter {
             .map_or(0, |slower| slower.submit(request.arrival, request.length));
         vm.open.push_back(Promise {
             arrival: request.arrival,
+            length: request.length,
             slower_done,
         });
     }
@@ -263,6 +297,7 @@ impl Observer for Meter {
             Doing::Run(request) => {
                 let vm = &mut self.vms[request.vm];
                 vm.service += length;
+                vm.longest_unit = vm.longest_unit.max(length);
                 if let Some(inside) = &mut vm.inside {
                     inside.ran(request.context, length);
                 }
