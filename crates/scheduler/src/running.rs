@@ -356,6 +356,9 @@ impl Scheduler {
     /// A new stretch of the VM that holds the engine.
     fn begin(&mut self, id: u16, slot: Slot, now: u64) -> Option<VmId> {
         self.next_unit(id, now);
+        if let Some(engine) = self.engine_mut(id) {
+            engine.grace_ends = None;
+        }
         let vm = self.vms.get_mut(slot)?;
         let waited = Nanos(now.saturating_sub(vm.ready_since));
         vm.account.longest_wait = vm.account.longest_wait.max(waited);
@@ -363,12 +366,7 @@ impl Scheduler {
         vm.on = Some(id);
         vm.pace.begin(now);
         let (vm, until) = (vm.id, now.saturating_add(vm.profile.hang_timeout.0));
-        if self.watch_at.is_none() {
-            self.watch_over(until);
-        } else {
-            // An earlier look finds out when to look for this one.
-            self.watch_at = self.watch_at.map(|at| at.min(until));
-        }
+        self.watch_over(until);
         Some(vm)
     }
 

@@ -8,13 +8,18 @@
 )]
 
 mod best_effort;
+mod clients;
 mod contract;
 mod debt;
+mod desk;
+mod engines;
 mod every_policy;
 mod fair;
 mod fixed;
 mod fluid;
 mod guarantee;
+mod hangs;
+mod live;
 mod order;
 mod random;
 mod setups;
