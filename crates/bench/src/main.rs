@@ -21,6 +21,7 @@ mod scale;
 mod shares;
 mod simulation;
 mod statistics;
+mod sweep;
 mod world;
 
 use std::process::ExitCode;
