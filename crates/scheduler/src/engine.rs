@@ -97,6 +97,7 @@ impl Engine {
             Some(seat) => seat,
             None => {
                 let seat = Slot(u32::try_from(self.seats.len()).ok()?);
+                crate::table::grow(&mut self.seats);
                 self.seats.push(None);
                 // Leaving must not allocate.
                 self.free_seats

@@ -42,58 +42,118 @@ impl Hasher for IdHasher {
     }
 }
 
+/// How many names are found by looking at each of them: fewer cache lines than a hash table has, and no room taken by one.
+const FEW: usize = 16;
+
+/// Makes room in a table for one more, an eighth more at a time: tables of thousands of VMs are nearly full, and one that grows
+/// copies each entry nine times on average.
+pub(crate) fn grow<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact((list.len() / 8).max(1));
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Entry<T, K> {
+    Used(K, T),
+    /// The next free slot, if there is one.
+    Free(Option<NextFree>),
+}
+
+/// A slot that is free: one more than its number.
+type NextFree = std::num::NonZeroU32;
+
 /// Values by slot, and slots by name.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<T, K = VmId> {
-    entries: Vec<Option<T>>,
-    free: Vec<Slot>,
-    slots: HashMap<K, Slot, BuildHasherDefault<IdHasher>>,
+    entries: Vec<Entry<T, K>>,
+    free: Option<NextFree>,
+    used: u32,
+    /// From the first time on that there were more than a few.
+    slots: Option<Box<HashMap<K, Slot, BuildHasherDefault<IdHasher>>>>,
 }
 
 impl<T, K: Copy + Eq + Hash> Table<T, K> {
-    pub(crate) fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             entries: Vec::new(),
-            free: Vec::new(),
-            slots: HashMap::default(),
+            free: None,
+            used: 0,
+            slots: None,
         }
     }
 
     pub(crate) fn slot(&self, name: K) -> Option<Slot> {
-        self.slots.get(&name).copied()
+        if let Some(slots) = &self.slots {
+            return slots.get(&name).copied();
+        }
+        let mut named = self.named();
+        named
+            .find(|&(other, _)| other == name)
+            .map(|(_, slot)| slot)
+    }
+
+    fn named(&self) -> impl Iterator<Item = (K, Slot)> + '_ {
+        let slots = self.entries.iter().zip(0..);
+        slots.filter_map(|(entry, slot)| match entry {
+            Entry::Used(name, _) => Some((*name, Slot(slot))),
+            Entry::Free(_) => None,
+        })
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
-        self.entries.get(slot.index())?.as_ref()
+        match self.entries.get(slot.index())? {
+            Entry::Used(_, value) => Some(value),
+            Entry::Free(_) => None,
+        }
     }
 
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
-        self.entries.get_mut(slot.index())?.as_mut()
+        match self.entries.get_mut(slot.index())? {
+            Entry::Used(_, value) => Some(value),
+            Entry::Free(_) => None,
+        }
     }
 
-    /// Puts a VM in; `None` if there are 2^32 - 1 of them already (slots are dense, so that is the only limit).
+    /// Puts one in; `None` if there are 2^32 - 1 of them already (slots are dense, so that is the only limit).
     pub(crate) fn insert(&mut self, name: K, value: T) -> Option<Slot> {
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                let slot = Slot(u32::try_from(self.entries.len()).ok()?);
-                self.entries.push(None);
-                // Leaving must not allocate.
-                self.free
-                    .reserve(self.entries.len().saturating_sub(self.free.len()));
+        let slot = match self.free {
+            Some(free) => {
+                let slot = Slot(free.get() - 1);
+                let entry = self.entries.get_mut(slot.index())?;
+                if let Entry::Free(next) = *entry {
+                    self.free = next;
+                }
+                *entry = Entry::Used(name, value);
                 slot
             }
+            None => {
+                let slot = u32::try_from(self.entries.len()).ok()?;
+                // Each slot has a number to be free by.
+                slot.checked_add(1)?;
+                grow(&mut self.entries);
+                self.entries.push(Entry::Used(name, value));
+                Slot(slot)
+            }
         };
-        self.entries[slot.index()] = Some(value);
-        self.slots.insert(name, slot);
+        self.used += 1;
+        if let Some(slots) = &mut self.slots {
+            slots.insert(name, slot);
+        } else if self.entries.len() > FEW {
+            self.slots = Some(Box::new(self.named().collect()));
+        }
         Some(slot)
     }
 
     pub(crate) fn remove(&mut self, name: K) {
-        if let Some(slot) = self.slots.remove(&name) {
-            self.entries[slot.index()] = None;
-            self.free.push(slot);
-        }
+        let slot = match &mut self.slots {
+            Some(slots) => slots.remove(&name),
+            None => self.slot(name),
+        };
+        let Some(slot) = slot else { return };
+        self.entries[slot.index()] = Entry::Free(self.free);
+        self.free = NextFree::new(slot.0 + 1);
+        self.used -= 1;
     }
 
     /// One more than the highest slot that was ever used.
@@ -101,8 +161,40 @@ impl<T, K: Copy + Eq + Hash> Table<T, K> {
         self.entries.len()
     }
 
-    /// How many VMs are here.
+    /// How many are here.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.used as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn names_find_what_was_put_in_under_them_whether_few_or_many(steps in proptest::collection::vec((0_u32..40, any::<bool>()), 0..400)) {
+            let mut table: Table<u32, u32> = Table::new();
+            let mut model = HashMap::new();
+            for (step, (name, there)) in (0..).zip(steps) {
+                if there && !model.contains_key(&name) {
+                    let slot = table.insert(name, step).unwrap();
+                    prop_assert!(model.values().all(|&(other, _)| other != slot.0));
+                    model.insert(name, (slot.0, step));
+                } else if !there {
+                    table.remove(name);
+                    model.remove(&name);
+                }
+                prop_assert_eq!(table.len(), model.len());
+                for name in 0..40 {
+                    let found = table.slot(name).map(|slot| (slot.0, *table.get(slot).unwrap()));
+                    prop_assert_eq!(found, model.get(&name).copied());
+                }
+            }
+        }
     }
 }

@@ -58,16 +58,40 @@ impl BandSettings {
     }
 }
 
+/// Settings as a VM keeps them: most VMs have those that come by default, and keep none of their own.
+#[derive(Clone, Debug)]
+pub(super) struct InForce(Option<Box<BandSettings>>);
+
+impl InForce {
+    pub(super) fn new(settings: BandSettings) -> Self {
+        Self((settings != BandSettings::DEFAULT).then(|| Box::new(settings)))
+    }
+
+    pub(super) fn get(&self) -> &BandSettings {
+        self.0.as_deref().unwrap_or(&BandSettings::DEFAULT)
+    }
+}
+
+impl BandSettings {
+    /// What [`Default`] gives.
+    const DEFAULT: Self = Self {
+        grace: [
+            Nanos(0),
+            Nanos::from_millis(1),
+            Nanos::from_micros(500),
+            Nanos(0),
+        ],
+        process_quantum: [Nanos::from_millis(4); 4],
+        process_grace: [Nanos::from_micros(500); 4],
+        normal_percentage: 10,
+    };
+}
+
 impl Default for BandSettings {
     /// 10 percent for NORMAL is Microsoft's default, and REALTIME typically has no grace. The rest is Rondo's: quanta of
     /// 4 ms, 0.5 ms of grace between processes and for the victims of FOCUS, 1 ms for those of NORMAL.
     fn default() -> Self {
-        Self {
-            grace: [0, 1_000, 500, 0].map(Nanos::from_micros),
-            process_quantum: [Nanos::from_millis(4); 4],
-            process_grace: [Nanos::from_micros(500); 4],
-            normal_percentage: 10,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -76,7 +100,8 @@ impl Default for BandSettings {
 pub(super) struct Tier(u8);
 
 impl Tier {
-    pub(super) const COUNT: usize = 3 + 32;
+    pub(super) const BELOW_REALTIME: usize = 3;
+    pub(super) const COUNT: usize = Self::BELOW_REALTIME + 32;
     pub(super) const NORMAL: Self = Self(1);
     pub(super) const FOCUS: Self = Self(2);
 

@@ -34,11 +34,8 @@ impl ContextScheduler {
     }
 
     pub(super) fn choose(&self) -> Option<Choice> {
-        let settings = if self.check_due {
-            &self.next_settings
-        } else {
-            &self.settings
-        };
+        let next = self.next_settings.as_ref().filter(|_| self.check_due);
+        let settings = next.unwrap_or(&self.settings).get();
         let top = self.ready.top()?;
         let yielding = self.floor.yields(
             self.check_due,
@@ -50,7 +47,7 @@ impl ContextScheduler {
         } else {
             top
         };
-        let share = self.tiers[tier.index()].shares.first()?;
+        let share = self.tiers.get(tier).shares.first()?;
         let preferred = self.shares.get(share)?.contexts.first()?;
         let stay = Choice {
             context: preferred,

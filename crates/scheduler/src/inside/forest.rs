@@ -61,6 +61,11 @@ impl<K: Copy + Default + Ord> Forest<K> {
                 before: NONE,
                 queued: false,
             };
+            if self.nodes.capacity() < slots {
+                // An eighth more than is needed, as tables grow.
+                let more = slots.saturating_sub(self.nodes.len());
+                self.nodes.reserve_exact(more.max(slots / 8));
+            }
             self.nodes.resize(slots, unused);
         }
     }

@@ -45,14 +45,51 @@ pub(super) struct Process {
 }
 
 /// A process in one tier: WDDM's tracking object of a process, but for one band or level only.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Share {
     pub(super) tier: Tier,
     pub(super) turn: Turn,
     /// Its contexts that are ready.
     pub(super) contexts: Root,
     /// Where the contexts of each priority start.
-    pub(super) starts: [u64; InProcessPriority::COUNT],
+    pub(super) starts: Starts,
+}
+
+/// Where the contexts of each priority of a share start. Most have no other priority than 0.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Starts {
+    ordinary: u64,
+    others: Option<Box<[u64; InProcessPriority::COUNT]>>,
+}
+
+impl Starts {
+    /// The rank of priority 0.
+    const ORDINARY: u8 = 7;
+
+    /// Makes room for a priority of this rank, so that [`Self::at`] allocates nothing.
+    pub(super) fn make_room(&mut self, rank: u8) {
+        if rank != Self::ORDINARY {
+            self.others.get_or_insert_default();
+        }
+    }
+
+    pub(super) fn get(&self, rank: u8) -> u64 {
+        if rank == Self::ORDINARY {
+            return self.ordinary;
+        }
+        let others = self.others.as_ref();
+        others
+            .and_then(|others| others.get(usize::from(rank)))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    pub(super) fn at(&mut self, rank: u8) -> &mut u64 {
+        let others = self.others.as_mut().filter(|_| rank != Self::ORDINARY);
+        others
+            .and_then(|others| others.get_mut(usize::from(rank)))
+            .unwrap_or(&mut self.ordinary)
+    }
 }
 
 /// The processes of a tier.
@@ -62,6 +99,39 @@ pub(super) struct Queue {
     pub(super) shares: Root,
     /// Where processes start.
     pub(super) start: u64,
+}
+
+/// The queues of all tiers. Most VMs use no level of REALTIME.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TierQueues {
+    below: [Queue; Tier::BELOW_REALTIME],
+    realtime: Option<Box<[Queue; Tier::COUNT - Tier::BELOW_REALTIME]>>,
+}
+
+impl TierQueues {
+    /// Makes room for this tier, so that [`Self::at`] allocates nothing.
+    pub(super) fn make_room(&mut self, tier: Tier) {
+        if tier.index() >= Tier::BELOW_REALTIME {
+            self.realtime.get_or_insert_default();
+        }
+    }
+
+    pub(super) fn get(&self, tier: Tier) -> Queue {
+        match tier.index().checked_sub(Tier::BELOW_REALTIME) {
+            None => self.below[tier.index()],
+            Some(level) => self
+                .realtime
+                .as_ref()
+                .map_or_else(Queue::default, |levels| levels[level]),
+        }
+    }
+
+    pub(super) fn at(&mut self, tier: Tier) -> &mut Queue {
+        match tier.index().checked_sub(Tier::BELOW_REALTIME) {
+            None => &mut self.below[tier.index()],
+            Some(level) => &mut self.realtime.get_or_insert_default()[level],
+        }
+    }
 }
 
 /// The unit that runs.
@@ -77,7 +147,7 @@ pub(super) struct Unit {
 }
 
 /// Bytes that a context takes here, but for the free room of tables.
-pub const CONTEXT_BYTES: usize = size_of::<Option<Context>>()
+pub const CONTEXT_BYTES: usize = size_of::<(ContextId, Option<Context>)>()
     + Forest::<ContextPlace>::NODE_BYTES
     + 2 * size_of::<(ContextId, Slot)>();
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The VM's processes and contexts, and what happens to them.
 
-use super::band::{Tier, Tiers};
+use super::band::{InForce, Tier, Tiers};
 use super::floor::NormalFloor;
 use super::forest::{Forest, Root};
-use super::members::{Context, ContextPlace, Process, Queue, Share, Unit, ahead_in, parts_of};
-use super::turn::{Place, QUANTUM_PARTS, Turn};
-use super::{
-    Band, BandSettings, ContextId, ContextProperties, InProcessPriority, InsideError, ProcessId,
+use super::members::{
+    Context, ContextPlace, Process, Share, Starts, TierQueues, Unit, ahead_in, parts_of,
 };
+use super::turn::{Place, QUANTUM_PARTS, Turn};
+use super::{Band, BandSettings, ContextId, ContextProperties, InsideError, ProcessId};
 use crate::Nanos;
 use crate::table::{Slot, Table};
 
@@ -18,15 +18,15 @@ use crate::table::{Slot, Table};
 /// [`unit_done`](Self::unit_done), and runs one unit at a time.
 #[derive(Clone, Debug)]
 pub struct ContextScheduler {
-    pub(super) settings: BandSettings,
-    /// What the next yield check puts in force.
-    pub(super) next_settings: BandSettings,
+    pub(super) settings: InForce,
+    /// What the next yield check puts in force, if it is anything new.
+    pub(super) next_settings: Option<InForce>,
     processes: Table<Process, ProcessId>,
     pub(super) contexts: Table<Context, ContextId>,
     pub(super) shares: Table<Share, (u32, Tier)>,
     context_places: Forest<ContextPlace>,
     share_places: Forest<Place>,
-    pub(super) tiers: [Queue; Tier::COUNT],
+    pub(super) tiers: TierQueues,
     /// The tiers that have something ready.
     pub(super) ready: Tiers,
     pub(super) floor: NormalFloor,
@@ -54,14 +54,14 @@ impl ContextScheduler {
             ..settings
         };
         Self {
-            settings,
-            next_settings: settings,
+            settings: InForce::new(settings),
+            next_settings: None,
             processes: Table::new(),
             contexts: Table::new(),
             shares: Table::new(),
             context_places: Forest::new(),
             share_places: Forest::new(),
-            tiers: [Queue::default(); Tier::COUNT],
+            tiers: TierQueues::default(),
             ready: Tiers::default(),
             floor: NormalFloor::default(),
             check_due: true,
@@ -80,7 +80,7 @@ impl ContextScheduler {
     /// Those of [`BandSettings::check`].
     pub fn set_up_bands(&mut self, settings: BandSettings) -> Result<(), InsideError> {
         settings.check()?;
-        self.next_settings = settings;
+        self.next_settings = Some(InForce::new(settings));
         Ok(())
     }
 
@@ -142,6 +142,7 @@ impl ContextScheduler {
             return Err(InsideError::ContextIsKnown(context));
         }
         let share = self.share_of(process, properties.tier())?;
+        self.make_room(share, properties);
         let new = Context {
             id: context,
             process,
@@ -198,6 +199,7 @@ impl ContextScheduler {
             return Ok(());
         };
         let share = self.share_of(old.process, properties.tier())?;
+        self.make_room(share, properties);
         let rank = properties.priority.rank();
         let quanta = (old.properties.quantum.0, properties.quantum.0);
         let moves = share != old.share || rank != old.rank() || quanta.0 != quanta.1;
@@ -284,9 +286,11 @@ impl ContextScheduler {
     pub fn unit_begins(&mut self) -> Option<ContextId> {
         let choice = self.choose()?;
         let context = *self.contexts.get(choice.context)?;
-        let share = *self.shares.get(context.share)?;
+        let tier = self.shares.get(context.share)?.tier;
         if self.check_due {
-            self.settings = self.next_settings;
+            if let Some(next) = self.next_settings.take() {
+                self.settings = next;
+            }
             self.check_due = false;
         }
         self.floor.set_yielding(choice.yielding);
@@ -299,7 +303,7 @@ impl ContextScheduler {
             context: Some(choice.context),
             share: Some(context.share),
             process: Some(context.process),
-            tier: share.tier,
+            tier,
             waited: self.ready,
         });
         Some(context.id)
@@ -323,7 +327,7 @@ impl ContextScheduler {
         // A unit that took no time has had its turn nevertheless.
         let ran = ran.0.max(1);
         self.clock = self.clock.saturating_add(ran);
-        let percentage = self.settings.normal_percentage;
+        let percentage = self.settings.get().normal_percentage;
         match band {
             Band::Focus => {
                 let normal_waited = unit.waited.has(Tier::NORMAL);
@@ -342,7 +346,11 @@ impl ContextScheduler {
             self.charge_context(slot, ran);
         }
         if let Some(slot) = unit.share {
-            self.charge_share(slot, ran, self.settings.process_quantum[band.index()].0);
+            self.charge_share(
+                slot,
+                ran,
+                self.settings.get().process_quantum[band.index()].0,
+            );
         }
     }
 
@@ -387,19 +395,25 @@ impl ContextScheduler {
             tier,
             turn: Turn::default(),
             contexts: Root::default(),
-            starts: [0; InProcessPriority::COUNT],
+            starts: Starts::default(),
         };
         let share = self.shares.insert((process.0, tier), new);
         self.share_places.make_room(self.shares.slots());
+        self.tiers.make_room(tier);
         share.ok_or(InsideError::Full)
+    }
+
+    /// Makes room for a context in a share, so that nothing is allocated when its turn begins.
+    fn make_room(&mut self, share: Slot, properties: ContextProperties) {
+        if let Some(share) = self.shares.get_mut(share) {
+            share.starts.make_room(properties.priority.rank());
+        }
     }
 
     fn start(&self, share: Slot, rank: u8) -> u64 {
         self.shares
             .get(share)
-            .and_then(|found| found.starts.get(usize::from(rank)))
-            .copied()
-            .unwrap_or(0)
+            .map_or(0, |found| found.starts.get(rank))
     }
 
     fn arrival(&mut self) -> u64 {
@@ -435,13 +449,13 @@ impl ContextScheduler {
         let Some(share) = self.shares.get_mut(context.share) else {
             return;
         };
-        let start = share.starts[usize::from(context.rank())];
+        let start = share.starts.get(context.rank());
         context.turn.enter(start, QUANTUM_PARTS, arrival);
         self.context_places
             .insert(&mut share.contexts, slot, context.place());
         if !self.share_places.is_queued(context.share) {
-            let queue = &mut self.tiers[share.tier.index()];
-            let quantum = self.settings.process_quantum[share.tier.band().index()].0;
+            let queue = self.tiers.at(share.tier);
+            let quantum = self.settings.get().process_quantum[share.tier.band().index()].0;
             share.turn.enter(queue.start, quantum, arrival);
             self.share_places
                 .insert(&mut queue.shares, context.share, share.turn.place());
@@ -464,7 +478,7 @@ impl ContextScheduler {
             return;
         }
         let tier = share.tier;
-        let queue = &mut self.tiers[tier.index()];
+        let queue = self.tiers.at(tier);
         share.turn.end();
         self.share_places.remove(&mut queue.shares, context.share);
         self.check_due = true;
@@ -481,7 +495,7 @@ impl ContextScheduler {
         let Some(share) = self.shares.get_mut(share_slot) else {
             return;
         };
-        let queue = &mut self.tiers[share.tier.index()];
+        let queue = self.tiers.at(share.tier);
         if share.turn.begin() {
             queue.start = queue.start.max(share.turn.tag());
             self.share_places
@@ -491,7 +505,7 @@ impl ContextScheduler {
             return;
         };
         if context.turn.begin() {
-            let start = &mut share.starts[usize::from(context.rank())];
+            let start = share.starts.at(context.rank());
             *start = (*start).max(context.turn.tag());
             self.context_places
                 .change_key(&mut share.contexts, slot, context.place());
@@ -528,7 +542,7 @@ impl ContextScheduler {
             return;
         }
         share.turn.arrive(arrival);
-        let queue = &mut self.tiers[share.tier.index()];
+        let queue = self.tiers.at(share.tier);
         self.share_places
             .change_key(&mut queue.shares, slot, share.turn.place());
     }
