@@ -64,6 +64,10 @@ enum Entry<T, K> {
 type NextFree = std::num::NonZeroU32;
 
 /// Values by slot, and slots by name.
+#[expect(
+    clippy::box_collection,
+    reason = "an empty hash table takes 32 bytes, and each VM has three that are"
+)]
 #[derive(Clone, Debug)]
 pub(crate) struct Table<T, K = VmId> {
     entries: Vec<Entry<T, K>>,
