@@ -19,6 +19,7 @@ pub mod load;
 pub mod logarithm;
 pub mod metrics;
 pub mod random;
+pub mod replay;
 pub mod run_table;
 pub mod scenario;
 pub mod shipped;

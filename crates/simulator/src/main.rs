@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! The command line of the simulator.
 //!
-//! Exit codes: 0 done, 1 a file could not be read or written, 2 the scenario or the command line is wrong.
+//! Exit codes: 0 done, 1 a file could not be read or written or a replay differs, 2 the scenario, the journal or the command
+//! line is wrong.
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rondo_scheduler::journal::{Journal, JournalError};
 use rondo_simulator::contender::Contender;
+use rondo_simulator::replay::replay;
 use rondo_simulator::scenario::Scenario;
 use rondo_simulator::simulation::simulate;
 use rondo_simulator::sweep::{Sweep, Trouble};
@@ -72,6 +75,11 @@ enum Command {
         #[arg(long, value_name = "TROUBLE")]
         with: Option<Trouble>,
     },
+    /// Feeds the journal of a recorded run to a fresh scheduler: does it decide as it did then?
+    Replay {
+        /// The journal, as `rondo run --record` writes it.
+        journal: PathBuf,
+    },
 }
 
 /// What ends the program early.
@@ -97,13 +105,25 @@ enum Failure {
         path: PathBuf,
         error: rondo_simulator::scenario::ScenarioError,
     },
+    #[error("{}: {error}", .path.display())]
+    Journal { path: PathBuf, error: JournalError },
+    #[error("{}: no scheduler can be made as the header says: {error}", .path.display())]
+    Header {
+        path: PathBuf,
+        error: rondo_scheduler::SchedulerError,
+    },
+    #[error("{}: the scheduler decides otherwise now", .path.display())]
+    Difference { path: PathBuf },
 }
 
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Read { .. } | Self::Write { .. } => 1,
-            Self::Scenario { .. } | Self::Refused { .. } => 2,
+            Self::Read { .. } | Self::Write { .. } | Self::Difference { .. } => 1,
+            Self::Scenario { .. }
+            | Self::Refused { .. }
+            | Self::Journal { .. }
+            | Self::Header { .. } => 2,
         }
     }
 }
@@ -174,6 +194,25 @@ fn execute(command: Command) -> Result<(), Failure> {
                 trouble: with.unwrap_or_default(),
             };
             print!("{}", sweep.table());
+        }
+        Command::Replay { journal } => {
+            let bytes = fs::read(&journal).map_err(|error| Failure::Read {
+                path: journal.clone(),
+                error,
+            })?;
+            let wrong = |error| Failure::Journal {
+                path: journal.clone(),
+                error,
+            };
+            let parsed = Journal::parse(&String::from_utf8_lossy(&bytes)).map_err(wrong)?;
+            let replayed = replay(&parsed).map_err(|error| Failure::Header {
+                path: journal.clone(),
+                error,
+            })?;
+            print!("{replayed}");
+            if replayed.difference.is_some() {
+                return Err(Failure::Difference { path: journal });
+            }
         }
     }
     Ok(())

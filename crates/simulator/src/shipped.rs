@@ -7,12 +7,12 @@
 use std::collections::VecDeque;
 
 use rondo_scheduler::{
-    Action, Actions, EngineId, Event, Mode, Nanos, Policy, Ppm, Scheduler, SchedulerConfig,
-    SchedulerError, VmId, VmProfile,
+    Action, Actions, EngineId, Event, Mode, Nanos, Policy, Ppm, Priority, Scheduler,
+    SchedulerConfig, SchedulerError, VmId, VmProfile,
 };
 
 use crate::arbiter::{Arbiter, Next, Pick};
-use crate::scenario::{Scenario, Vm};
+use crate::scenario::{self, Scenario, Vm};
 
 /// The scheduler, and what it has asked for so far.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ impl Shipped {
         let config = SchedulerConfig {
             policy,
             engines: scenario.engines,
+            host_guarantee: ppm(scenario.host_share_ppm),
+            ..SchedulerConfig::default()
         };
         let mut scheduler = Scheduler::new(config)?;
         let mut actions = Actions::new();
@@ -68,6 +70,8 @@ impl Shipped {
                 Action::Revoke { engine, .. } => self.holders[usize::from(engine.0)] = None,
                 // Units cannot be cut here.
                 Action::Preempt { .. } => {}
+                Action::ResetEngine { engine, .. } => self.resets.push_back(engine.0.into()),
+                Action::Quarantine { vm } => self.locked_out.extend(usize::try_from(vm.0)),
                 Action::WakeAt { at } => self.wake_at = Some(at.0),
             }
         }
@@ -106,7 +110,13 @@ fn profile(vm: &Vm) -> VmProfile {
         limit: tuning.limit_ppm.map(ppm),
         slice: Nanos(tuning.slice),
         max_unit: vm.declared_unit().map(Nanos),
+        grace: Nanos(tuning.grace),
         hang_timeout: Nanos(vm.hang_timeout()),
+        priority: match tuning.priority {
+            scenario::Priority::Low => Priority::Low,
+            scenario::Priority::Normal => Priority::Normal,
+            scenario::Priority::High => Priority::High,
+        },
     }
 }
 
@@ -134,7 +144,7 @@ impl Arbiter for Shipped {
     }
 
     fn watches(&self) -> bool {
-        false
+        true
     }
 
     fn wake_at(&self) -> Option<u64> {
