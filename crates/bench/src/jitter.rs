@@ -13,8 +13,8 @@ use rondo_adapter::clock::{Clock, MonotonicClock};
 use rondo_adapter::thread_priority::{Granted, PromptWorkers};
 use rondo_scheduler::Nanos;
 
-use crate::futex;
 use crate::statistics::Samples;
+use crate::{affinity, futex};
 
 /// How a thread sleeps and is woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,20 @@ pub enum Way {
     Futex,
 }
 
+/// Where the threads run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where the kernel likes: the one that is woken usually on another core, which idles.
+    AnyCore,
+    /// Both on the same core: one takes over when the other one sleeps.
+    OneCore,
+}
+
 #[derive(Debug)]
 struct Table {
     clock: MonotonicClock,
     way: Way,
+    place: Place,
     /// Whose turn it is, 0 or 1.
     turn: AtomicU32,
     /// When the turn was passed on.
@@ -38,10 +48,11 @@ struct Table {
 
 /// So many wake-ups, each after `work` of spinning, from just before the call that wakes to the first look at the clock by
 /// the thread that was woken.
-pub fn wake_ups(way: Way, work: Nanos, count: usize) -> Samples {
+pub fn wake_ups(way: Way, place: Place, work: Nanos, count: usize) -> Samples {
     let table = Table {
         clock: MonotonicClock::new(),
         way,
+        place,
         turn: AtomicU32::new(0),
         passed: AtomicU64::new(0),
         threads: [OnceLock::new(), OnceLock::new()],
@@ -75,6 +86,9 @@ impl Table {
     fn play(&self, me: u32, work: Nanos, count: usize) -> Vec<u64> {
         // Refused or not, it runs as the workers do.
         let _ = PromptWorkers::engine().apply();
+        if self.place == Place::OneCore {
+            let _ = affinity::stay_on_one_core();
+        }
         let mut samples = Vec::with_capacity(count);
         let other = 1 - me;
         for round in 0..count {
@@ -109,15 +123,17 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::{Way, wake_ups};
+    use super::{Place, Way, wake_ups};
     use rondo_scheduler::Nanos;
 
     #[test]
     fn given_two_threads_when_they_wake_each_other_then_each_wake_up_is_a_sample() {
         for way in [Way::Park, Way::Futex] {
-            let samples = wake_ups(way, Nanos(1), 100);
-            assert_eq!(samples.len(), 99, "{way:?}");
-            assert!(samples.greatest() > 0.0);
+            for place in [Place::AnyCore, Place::OneCore] {
+                let samples = wake_ups(way, place, Nanos(1), 100);
+                assert_eq!(samples.len(), 99, "{way:?}, {place:?}");
+                assert!(samples.greatest() > 0.0);
+            }
         }
     }
 }

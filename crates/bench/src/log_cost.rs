@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! What the scheduling log costs: the same work with it and without it, in turns.
 
+use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::thread;
@@ -9,12 +10,14 @@ use std::time::{Duration, Instant};
 use rondo_adapter::ddi::DdiResult;
 use rondo_adapter::handle::ContextHandle;
 use rondo_adapter::scheduling_log::{ContextState, LogEntry, LogReader, LogWriter, SchedulingLog};
-use rondo_scheduler::Nanos;
+use rondo_scheduler::journal::Journal;
+use rondo_scheduler::{Actions, Nanos, Policy};
 
 use crate::clock;
 use crate::gpu::{Gpu, VmPlan, percent};
 use crate::report::{Goal, Section, Table, number};
-use crate::statistics::median;
+use crate::statistics::{Samples, median};
+use crate::world::{Load, Setup, record};
 
 /// How long each run is.
 const RUN: Duration = Duration::from_millis(100);
@@ -62,11 +65,15 @@ pub fn section() -> DdiResult<Section> {
     section.show(&table);
     let entries_a_second = 2.0 * DECISIONS;
     let part = per_entry.max(0.0) * entries_a_second / 1e9 * 100.0;
-    let mut table = Table::new(["an entry", "ns"]);
-    table.row(["alone".to_owned(), number(alone)]);
+    let mut table = Table::new(["", "ns"]);
+    table.row(["an entry, alone".to_owned(), number(alone)]);
     table.row([
-        "in the worker, by the difference".to_owned(),
+        "an entry, in the worker, by the difference".to_owned(),
         number(per_entry),
+    ]);
+    table.row([
+        "a line of the scheduler's journal, into memory".to_owned(),
+        number(journal_line()),
     ]);
     section.show(&table);
     section.judge(
@@ -167,4 +174,34 @@ fn entry_alone() -> f64 {
         })
         .collect();
     median(&rounds)
+}
+
+/// Nanoseconds of a line of the scheduler's journal, written into memory; zero if the scheduler refused what is recorded.
+fn journal_line() -> f64 {
+    let setup = Setup {
+        policy: Policy::Guaranteed,
+        engines: 1,
+        vms: 100,
+        load: Load::Sleepy,
+    };
+    let (Ok(recording), Ok(mut scheduler)) = (record(setup, 20_000), setup.scheduler()) else {
+        return 0.0;
+    };
+    let mut actions = Actions::new();
+    let mut line = String::with_capacity(1 << 10);
+    let mut lines = Vec::with_capacity(recording.steps.len());
+    for step in recording.beginning.iter().chain(&recording.steps) {
+        actions.clear();
+        let result = scheduler.on(step.at, step.event, &mut actions);
+        line.clear();
+        let before = Instant::now();
+        // Writing into a String cannot fail.
+        let _ = writeln!(
+            line,
+            "{}",
+            Journal::line(step.at, &step.event, actions.as_slice(), &result)
+        );
+        lines.push(clock::nanos(before, Instant::now()));
+    }
+    Samples::new(lines).p50() - clock::cost() as f64
 }

@@ -5,6 +5,7 @@
 //! crates' public interfaces only, and judges nothing: it says which goals were reached and which were missed. Markdown goes to
 //! standard output, progress to standard error.
 
+mod affinity;
 mod clock;
 mod counting_allocator;
 mod decision;

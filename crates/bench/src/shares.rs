@@ -8,7 +8,7 @@ use rondo_adapter::ddi::DdiResult;
 use rondo_scheduler::{Nanos, Ppm};
 
 use crate::gpu::{DEFAULT_SLICE, Gpu, Run, VmPlan, VmRun};
-use crate::jitter::{self, Way};
+use crate::jitter::{self, Place, Way};
 use crate::report::{Goal, Section, Table, number};
 use crate::statistics::{Samples, jain, median};
 
@@ -190,7 +190,7 @@ fn victim(section: &mut Section) -> DdiResult<()> {
         let unit = Nanos(NEIGHBOURS_UNIT.0 - number * 17_000);
         VmPlan::busy(ppm(58_333), unit)
     }));
-    let host = jitter::wake_ups(Way::Park, DEFAULT_SLICE, 1_000);
+    let host = jitter::wake_ups(Way::Park, Place::AnyCore, DEFAULT_SLICE, 500);
     let gpu = Gpu::new(&plans)?;
     let mut came = Vec::new();
     let mut refused = Ok(());
