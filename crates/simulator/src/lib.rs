@@ -18,6 +18,7 @@ pub mod inside_report;
 pub mod load;
 pub mod logarithm;
 pub mod metrics;
+pub mod plots;
 pub mod random;
 pub mod replay;
 pub mod run_table;

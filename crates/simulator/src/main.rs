@@ -17,7 +17,7 @@ use rondo_simulator::replay::replay;
 use rondo_simulator::scenario::Scenario;
 use rondo_simulator::simulation::simulate;
 use rondo_simulator::sweep::{Sweep, Trouble};
-use rondo_simulator::{compare, run_table};
+use rondo_simulator::{compare, plots, run_table};
 
 /// Runs GPU schedulers in simulated time.
 #[derive(Debug, Parser)]
@@ -75,6 +75,12 @@ enum Command {
         #[arg(long, value_name = "TROUBLE")]
         with: Option<Trouble>,
     },
+    /// Draws the pictures of the documentation, the same bytes each time.
+    Plot {
+        /// The folder to write to; it is made if it is missing.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
     /// Feeds the journal of a recorded run to a fresh scheduler: does it decide as it did then?
     Replay {
         /// The journal, as `rondo run --record` writes it.
@@ -112,6 +118,11 @@ enum Failure {
         path: PathBuf,
         error: rondo_scheduler::SchedulerError,
     },
+    #[error("{name} cannot be drawn: {error}")]
+    Drawing {
+        name: &'static str,
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("{}: the scheduler decides otherwise now", .path.display())]
     Difference { path: PathBuf },
 }
@@ -119,7 +130,10 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Read { .. } | Self::Write { .. } | Self::Difference { .. } => 1,
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Difference { .. }
+            | Self::Drawing { .. } => 1,
             Self::Scenario { .. }
             | Self::Refused { .. }
             | Self::Journal { .. }
@@ -194,6 +208,18 @@ fn execute(command: Command) -> Result<(), Failure> {
                 trouble: with.unwrap_or_default(),
             };
             print!("{}", sweep.table());
+        }
+        Command::Plot { out } => {
+            fs::create_dir_all(&out).map_err(|error| Failure::Write {
+                path: out.clone(),
+                error,
+            })?;
+            for (name, draw) in plots::ALL {
+                let svg = draw().map_err(|error| Failure::Drawing { name, error })?;
+                let path = out.join(name);
+                write(&path, &svg)?;
+                println!("{}", path.display());
+            }
         }
         Command::Replay { journal } => {
             let bytes = fs::read(&journal).map_err(|error| Failure::Read {

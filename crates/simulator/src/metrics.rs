@@ -187,6 +187,12 @@ impl Meter {
         self.idle_while_work
     }
 
+    /// How long each request of a VM took that ended, in the order in which they did.
+    #[must_use]
+    pub fn latencies(&self, vm: usize) -> &[u64] {
+        &self.vms[vm].latencies
+    }
+
     /// How many requests of a VM were late; `None` if nothing was promised to it.
     #[must_use]
     pub fn lateness(

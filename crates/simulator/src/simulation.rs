@@ -74,3 +74,21 @@ pub fn simulate(
         traces: watchers.traces,
     })
 }
+
+/// How long each request of a VM that ended took, the shortest first.
+///
+/// # Errors
+/// If the contender does not admit one of the VMs.
+pub fn latencies(
+    scenario: &Scenario,
+    contender: Contender,
+    seed: u64,
+    vm: usize,
+) -> Result<Vec<u64>, SchedulerError> {
+    let mut meter = Meter::new(scenario, false);
+    let mut arbiter = arbiter(contender, scenario)?;
+    world::run(scenario, seed, arbiter.as_mut(), &mut meter);
+    let mut latencies = meter.latencies(vm).to_vec();
+    latencies.sort_unstable();
+    Ok(latencies)
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! How long the victim's jobs took beside fifteen noisy neighbours: which part of them took at most so long.
+
+use plotters::prelude::*;
+
+use super::Drawing;
+use super::style::{GRID, INK, colour, small, title};
+use crate::contender::Contender;
+use crate::scenario::Scenario;
+use crate::simulation::latencies;
+
+/// Milliseconds at the two ends of the axis.
+const AXIS: (f64, f64) = (0.4, 30_000.0);
+/// `c/share + L`: 0.5 ms of an eighth, and the longest unit of a neighbour.
+const BOUND_MS: f64 = 0.5 * 8.0 + 3.983;
+
+pub(super) fn draw() -> Drawing {
+    let scenario = Scenario::parse(include_str!("../../scenarios/noisy-neighbours.toml"))?;
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (860, 500)).into_drawing_area();
+        area.fill(&WHITE)?;
+        let area = area.titled(
+            "A job of 0.5 ms every 4 ms, beside fifteen busy neighbours",
+            title(),
+        )?;
+        let mut chart = ChartBuilder::on(&area)
+            .margin(14)
+            .margin_right(24)
+            .x_label_area_size(44)
+            .y_label_area_size(62)
+            .build_cartesian_2d((AXIS.0..AXIS.1).log_scale(), 0.0..100.0)?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(GRID)
+            .axis_style(INK)
+            .label_style(small())
+            .x_desc("latency of a job, ms (each step ten times as long)")
+            .y_desc("jobs that took at most so long, %")
+            .x_label_formatter(&|ms| format!("{ms}"))
+            .y_label_formatter(&|percent| format!("{percent:.0}"))
+            .draw()?;
+        for &contender in Contender::all() {
+            // The same as best-effort here: units of one length are turns.
+            if contender == Contender::RoundRobin {
+                continue;
+            }
+            let sorted = latencies(&scenario, contender, 1, 0)?;
+            let style =
+                colour(contender).stroke_width(if contender.policy().is_some() { 3 } else { 2 });
+            chart
+                .draw_series(LineSeries::new(steps(&sorted), style))?
+                .label(contender.name())
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
+        }
+        chart
+            .draw_series(LineSeries::new(
+                [(BOUND_MS, 0.0), (BOUND_MS, 100.0)],
+                INK.stroke_width(1),
+            ))?
+            .label("the bound, c/share + L")
+            .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], INK));
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::LowerRight)
+            .background_style(WHITE.mix(0.9))
+            .border_style(GRID)
+            .label_font(small())
+            .draw()?;
+        area.present()?;
+    }
+    Ok(svg)
+}
+
+/// The distribution at each half per cent: enough for the eye, and a small file.
+fn steps(sorted: &[u64]) -> Vec<(f64, f64)> {
+    let at = |half: usize| {
+        let rank = (sorted.len() * half).div_ceil(200).saturating_sub(1);
+        sorted
+            .get(rank)
+            .map(|&ns| (ns as f64 / 1e6, half as f64 / 2.0))
+    };
+    (0..=200).filter_map(at).collect()
+}
