@@ -111,6 +111,50 @@ fn given_a_demo_then_the_trace_has_a_track_for_each_vm_process_and_context_and_t
 }
 
 #[test]
+fn given_several_engines_then_each_has_a_track_that_agrees_with_the_vms_to_the_nanosecond() {
+    let _machine = machine_time::together();
+    let place = tempdir().unwrap();
+    let arguments = [
+        "demo",
+        "--guarantee",
+        "60,60,20",
+        "--engines",
+        "2",
+        "--seconds",
+        "1",
+        "--trace",
+        "t.pftrace",
+    ];
+    let ended = rondo::run(place.path(), &arguments).unwrap();
+    assert!(matches!(ended.code(), Some(0 | 1)), "{}", ended.stderr);
+    let trace = read(place.path());
+    let top = trace.under(None);
+    let names: Vec<_> = top.iter().map(|(_, track)| track.name.as_str()).collect();
+    assert_eq!(names, ["engines", "vm1", "vm2", "vm3"]);
+    let engines = trace.under(Some(top[0].0));
+    let names: Vec<_> = (engines.iter())
+        .map(|(_, engine)| engine.name.as_str())
+        .collect();
+    assert_eq!(names, ["engine 0", "engine 1"]);
+    for (_, engine) in &engines {
+        assert_apart(engine);
+        assert!(!engine.slices.is_empty(), "{} did nothing", engine.name);
+    }
+    for (_, vm) in &top[1..] {
+        let on_engines: u64 = engines
+            .iter()
+            .map(|(_, engine)| engine.time(&vm.name))
+            .sum();
+        assert_eq!(on_engines, vm.time("running"), "{}", vm.name);
+        let turns = engines.iter().flat_map(|(_, engine)| &engine.slices);
+        let mut turns: Vec<_> = turns.filter(|turn| turn.name == vm.name).collect();
+        turns.sort_unstable_by_key(|turn| turn.start);
+        let both = turns.windows(2).find(|pair| pair[0].end > pair[1].start);
+        assert_eq!(both, None, "{} on two engines at a time", vm.name);
+    }
+}
+
+#[test]
 fn given_a_trace_file_that_cannot_be_written_then_one_sentence_names_it() {
     let _machine = machine_time::together();
     let place = tempdir().unwrap();
