@@ -118,6 +118,8 @@ enum Failure {
         path: PathBuf,
         error: rondo_scheduler::SchedulerError,
     },
+    #[error("{} drives one engine: choose a policy that Rondo ships, or one engine", .policy.name())]
+    OneEngine { policy: Contender },
     #[error("{name} cannot be drawn: {error}")]
     Drawing {
         name: &'static str,
@@ -137,7 +139,8 @@ impl Failure {
             Self::Scenario { .. }
             | Self::Refused { .. }
             | Self::Journal { .. }
-            | Self::Header { .. } => 2,
+            | Self::Header { .. }
+            | Self::OneEngine { .. } => 2,
         }
     }
 }
@@ -163,6 +166,9 @@ fn execute(command: Command) -> Result<(), Failure> {
             json,
         } => {
             let read = read(&scenario, engines)?;
+            if read.engines > 1 && policy.policy().is_none() {
+                return Err(Failure::OneEngine { policy });
+            }
             let outcome = simulate(&read, policy, seed, trace.is_some()).map_err(|error| {
                 Failure::Refused {
                     path: scenario.clone(),

@@ -380,6 +380,110 @@ fn given_a_vm_without_a_share_then_nothing_is_promised_to_it_and_what_is_left_is
 }
 
 #[test]
+fn given_two_engines_then_each_has_a_trace_of_its_own_and_only_shipped_policies_are_compared() {
+    let scenario = file("two.toml", GOOD);
+    let (first, second) = (file("two.csv", ""), file("two.1.csv", ""));
+    let (scenario, trace) = (scenario.to_str().unwrap(), first.to_str().unwrap());
+    let output = simulator(&[
+        "run",
+        scenario,
+        "--policy",
+        "guaranteed",
+        "--engines",
+        "2",
+        "--trace",
+        trace,
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    for path in [first, second] {
+        let rows = fs::read_to_string(&path).unwrap();
+        assert!(
+            rows.starts_with("start_ns,end_ns,kind,vm,request,arrival_ns,length_ns\n0,"),
+            "{path:?}: {rows}"
+        );
+        assert_eq!(
+            rows.lines().last().unwrap().split(',').nth(1),
+            Some("50000000")
+        );
+    }
+    let output = simulator(&["compare", scenario, "--engines", "2"]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("| best-effort |"), "{table}");
+    assert!(!table.contains("| eevdf |"), "{table}");
+    assert!(table.contains("the comparators drive one"), "{table}");
+    let output = simulator(&["run", scenario, "--policy", "eevdf", "--engines", "2"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("eevdf drives one engine"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn given_processes_then_run_reports_what_each_got() {
+    let scenario = file("inside.toml", &context("band = \"focus\""));
+    let json = file("inside.json", "");
+    let (scenario, out) = (scenario.to_str().unwrap(), json.to_str().unwrap());
+    let output = simulator(&["run", scenario, "--policy", "guaranteed", "--json", out]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("| band focus | 100.000 |"), "{said}");
+    assert!(said.contains("| p, focus context 0 | 100.000 |"), "{said}");
+    let report: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    let vm = &report["report"]["vms"][1];
+    assert_eq!(vm["inside"]["processes"][0]["service_ns"], vm["service_ns"]);
+    assert_eq!(vm["inside"]["processes"][0]["contexts"][0]["band"], "focus");
+    assert!(report["report"]["vms"][0].get("inside").is_none());
+}
+
+#[test]
+fn given_a_journal_then_replay_says_whether_the_decisions_are_the_same() {
+    let header =
+        "rondo-journal 1 policy=guaranteed engines=1 reserve=0 host=0 quarantine=3/60000000000";
+    let add = "add v1 server guarantee=750000 limit=- slice=2000000 max_unit=- grace=0 hang=250000000 priority=normal";
+    let good = format!("{header}\n17 {add}\n18 ready v2 | refused: nobody\n");
+    let replay = |name: &str, text: &str| {
+        let output = simulator(&["replay", file(name, text).to_str().unwrap()]);
+        let said = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            said(output.stdout),
+            said(output.stderr),
+        )
+    };
+    let (code, said, _) = replay("good.journal", &good);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2 events (1 refused)"), "{said}");
+    assert!(
+        said.contains("every decision is the recorded one, hash "),
+        "{said}"
+    );
+    let other = format!("{header}\n17 {add}\n18 ready v2 | grant e0 v2\n");
+    let (code, said, error) = replay("other.journal", &other);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("line 3: "), "{said}");
+    assert!(error.contains("decides otherwise"), "{error}");
+    for (name, text, expected) in [
+        ("scenario.journal", GOOD, "not a scheduler journal"),
+        (
+            "bad.journal",
+            &format!("{header}\n17 dance\n"),
+            "line 2: \"dance\" is not an event",
+        ),
+        (
+            "none.journal",
+            &format!("{}\n", header.replace("engines=1", "engines=0")),
+            "no scheduler can be made",
+        ),
+    ] {
+        let (code, said, error) = replay(name, text);
+        assert_eq!(code, Some(2), "{name}: {error}");
+        assert!(error.contains(expected), "{name}: {error}");
+        assert_eq!(error.lines().count(), 1, "{name}: {error}");
+        assert!(said.is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn given_the_scenarios_of_the_repository_then_each_is_sound() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut found = 0;
@@ -390,5 +494,5 @@ fn given_the_scenarios_of_the_repository_then_each_is_sound() {
         assert!(parsed.is_ok(), "{}: {parsed:?}", path.display());
         found += 1;
     }
-    assert!(found >= 7, "{found} scenarios");
+    assert!(found >= 9, "{found} scenarios");
 }

@@ -11,6 +11,8 @@ use crate::scenario::Scenario;
 use crate::simulation::simulate;
 
 const END_MS: u64 = 36;
+/// A unit, and a step of the axis.
+const UNIT_MS: f64 = 3.0;
 const A: RGBColor = RGBColor(0, 114, 178);
 const B: RGBColor = RGBColor(230, 159, 0);
 
@@ -20,7 +22,7 @@ fn scenario(b: &str) -> Result<Scenario, crate::scenario::ScenarioError> {
     ))
 }
 
-/// Each run as who, from and to in ms.
+/// Each run as who, from and to in units.
 fn runs(scenario: &Scenario) -> Result<Vec<(String, f64, f64)>, rondo_scheduler::SchedulerError> {
     let outcome = simulate(scenario, Contender::Guaranteed, 1, true)?;
     let rows = outcome
@@ -29,9 +31,15 @@ fn runs(scenario: &Scenario) -> Result<Vec<(String, f64, f64)>, rondo_scheduler:
         .flat_map(|trace| trace.text().lines().skip(1));
     let run = |row: &str| {
         let fields: Vec<&str> = row.split(',').collect();
-        let ms = |n: usize| fields.get(n)?.parse::<f64>().ok().map(|ns| ns / 1e6);
+        let units = |n: usize| {
+            fields
+                .get(n)?
+                .parse::<f64>()
+                .ok()
+                .map(|ns| ns / 1e6 / UNIT_MS)
+        };
         let vm = fields.get(3).filter(|_| fields.get(2) == Some(&"run"))?;
-        Some(((*vm).to_owned(), ms(0)?, ms(1)?))
+        Some(((*vm).to_owned(), units(0)?, units(1)?))
     };
     Ok(rows.filter_map(run).collect())
 }
@@ -57,7 +65,7 @@ pub(super) fn draw() -> Drawing {
             .margin_right(24)
             .x_label_area_size(44)
             .y_label_area_size(150)
-            .build_cartesian_2d(0.0..END_MS as f64, 0.0..2.0)?;
+            .build_cartesian_2d(0.0..END_MS as f64 / UNIT_MS, 0.0..2.0)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -68,7 +76,7 @@ pub(super) fn draw() -> Drawing {
             .x_labels(13)
             .label_style(small())
             .x_desc("time, ms")
-            .x_label_formatter(&|ms| format!("{ms:.0}"))
+            .x_label_formatter(&|units| format!("{:.0}", units * UNIT_MS))
             .draw()?;
         let middle = Pos::new(HPos::Center, VPos::Center);
         for (place, (name, runs)) in lines.iter().enumerate() {

@@ -9,8 +9,16 @@ use crate::contender::Contender;
 use crate::scenario::Scenario;
 use crate::simulation::latencies;
 
-/// Milliseconds at the two ends of the axis.
-const AXIS: (f64, f64) = (0.4, 30_000.0);
+/// Milliseconds at the two ends of the axis; beyond the last label there is room for the legend.
+const AXIS: (f64, f64) = (0.4, 2_000_000.0);
+const LAST_LABEL: f64 = 10_000.0;
+/// The lines of these lie on another one: units of one length make turns of best-effort, and where everybody has work,
+/// reserved and active shares are the same.
+const TWINS: [(Contender, Contender); 3] = [
+    (Contender::RoundRobin, Contender::BestEffort),
+    (Contender::Fair, Contender::Guaranteed),
+    (Contender::Wf2qActive, Contender::Guaranteed),
+];
 /// `c/share + L`: 0.5 ms of an eighth, and the longest unit of a neighbour.
 const BOUND_MS: f64 = 0.5 * 8.0 + 3.983;
 
@@ -38,20 +46,29 @@ pub(super) fn draw() -> Drawing {
             .label_style(small())
             .x_desc("latency of a job, ms (each step ten times as long)")
             .y_desc("jobs that took at most so long, %")
-            .x_label_formatter(&|ms| format!("{ms}"))
+            .x_label_formatter(&|ms| {
+                if *ms <= LAST_LABEL {
+                    format!("{ms}")
+                } else {
+                    String::new()
+                }
+            })
             .y_label_formatter(&|percent| format!("{percent:.0}"))
             .draw()?;
         for &contender in Contender::all() {
-            // The same as best-effort here: units of one length are turns.
-            if contender == Contender::RoundRobin {
+            if TWINS.iter().any(|&(twin, _)| twin == contender) {
                 continue;
             }
+            let others = TWINS.iter().filter(|&&(_, of)| of == contender);
+            let names: Vec<String> = std::iter::once(contender.name())
+                .chain(others.map(|(twin, _)| twin.name()))
+                .collect();
             let sorted = latencies(&scenario, contender, 1, 0)?;
             let style =
                 colour(contender).stroke_width(if contender.policy().is_some() { 3 } else { 2 });
             chart
                 .draw_series(LineSeries::new(steps(&sorted), style))?
-                .label(contender.name())
+                .label(names.join(", "))
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
         }
         chart
@@ -60,10 +77,10 @@ pub(super) fn draw() -> Drawing {
                 INK.stroke_width(1),
             ))?
             .label("the bound, c/share + L")
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], INK));
+            .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], INK.filled()));
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
+            .position(SeriesLabelPosition::UpperRight)
             .background_style(WHITE.mix(0.9))
             .border_style(GRID)
             .label_font(small())

@@ -10,10 +10,10 @@ use crate::scenario::Scenario;
 use crate::simulation::simulate;
 
 /// The other VM sleeps from here to there, in ms.
-const ASLEEP: (u64, u64) = (300, 700);
-const END_MS: u64 = 1_000;
-/// Over which each point is a mean.
-const WINDOW_MS: u64 = 20;
+const ASLEEP: (u64, u64) = (240, 640);
+const END_MS: u64 = 960;
+/// Over which each step is a mean: a frame of `fixed`.
+const WINDOW_MS: u64 = 16;
 const WHO: [Contender; 3] = [
     Contender::Guaranteed,
     Contender::Fixed,
@@ -48,6 +48,7 @@ pub(super) fn draw() -> Drawing {
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
             .axis_style(INK)
+            .x_labels(13)
             .label_style(small())
             .x_desc("time, ms")
             .y_desc(format!("of the GPU, % (means of {WINDOW_MS} ms)"))
@@ -100,9 +101,9 @@ fn windows<'a>(rows: impl Iterator<Item = &'a str>) -> Vec<(f64, f64)> {
             *ran += to.saturating_sub(from);
         }
     }
-    let point = |(n, ran): (u64, u64)| {
-        let middle = (n * WINDOW_MS) as f64 + WINDOW_MS as f64 / 2.0;
-        (middle, ran as f64 * 100.0 / window as f64)
+    let step = |(n, ran): (u64, u64)| {
+        let percent = ran as f64 * 100.0 / window as f64;
+        [n, n + 1].map(|edge| ((edge * WINDOW_MS) as f64, percent))
     };
-    (0..).zip(ran).map(point).collect()
+    (0..).zip(ran).flat_map(step).collect()
 }

@@ -16,9 +16,13 @@ const SHORTEST_UNIT: u64 = 100 * US;
 pub fn setup(seed: u64, engines: u16, trouble: Trouble) -> Scenario {
     let mut random = Random::new(seed);
     let mut vms = Vec::new();
-    // What fits on one engine, for each of them: so all of it can be packed.
+    // What fits on one engine, for each of them: so there is a way to pack it.
     for _ in 0..engines {
         vms.extend(one_engine(&mut random));
+    }
+    if engines > 1 {
+        // The largest first: then admission can pack most of them as tightly as they came.
+        vms.sort_by_key(|vm| std::cmp::Reverse(vm.share_ppm));
     }
     for (n, vm) in vms.iter_mut().enumerate() {
         vm.name = format!("vm{n}");
