@@ -7,6 +7,7 @@
 use super::{Failure, say};
 use crate::config::PolicyChoice;
 use crate::report::{Report, VmAccount, VmReport, parts_per_million};
+use crate::session::MAX_UNIT;
 
 /// How far a share may be from what was promised, in parts per million.
 const TOLERANCE_PPM: u32 = 10_000;
@@ -130,10 +131,12 @@ fn lines<'a>(policy: PolicyChoice, report: &'a Report, accounts: &[VmAccount]) -
             PolicyChoice::BestEffort => None,
         };
         let allowance = match policy {
-            // Where the measurement begins and ends, a slot may be in or out of it.
+            // The end of each slot stays idle where the longest unit would not fit, and where the measurement begins and ends a
+            // slot may be in or out of it.
             PolicyChoice::Fixed => {
+                let unit = parts_per_million(MAX_UNIT.0, FIXED_FRAME_NS);
                 let frame = parts_per_million(FIXED_FRAME_NS, report.elapsed_ns);
-                TOLERANCE_PPM.saturating_add(frame)
+                TOLERANCE_PPM.saturating_add(unit).saturating_add(frame)
             }
             _ => TOLERANCE_PPM,
         };

@@ -23,9 +23,10 @@ use crate::config::{GpuOptions, GpuSpec, Share};
 use crate::report::VmAccount;
 use crate::vm::{VmBuilder, VmError};
 
-/// The longest unit, as the scheduler is told: the software GPU's take 20 to 100 us, and what one takes longer because the
-/// host's kernel ran something else in between says nothing about the next one.
-const MAX_UNIT: Nanos = Nanos::from_micros(500);
+/// The longest unit, as the scheduler is told: of the software GPU's, 99.9 % take less than 0.13 ms, and what one takes longer because
+/// the host's kernel ran something else in between says nothing about the next one. Under `fixed` the end of each slot is left idle for as
+/// long, since a unit might not fit.
+pub const MAX_UNIT: Nanos = Nanos::from_micros(200);
 
 /// See the module.
 #[derive(Debug)]

@@ -30,6 +30,8 @@ use crate::terminal::RawTerminal;
 use crate::trace::{RunningTrace, Trace};
 use crate::vm::{VmError, VmOutcome};
 
+pub use graphics::MAX_UNIT;
+
 use guest::Guest;
 use record::Record;
 use supervisor::{Happening, Supervisor};
