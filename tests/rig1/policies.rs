@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! What each policy makes of the same VMs, beside what `sharing.rs` shows of `guaranteed`; several engines; client VMs.
 
-use crate::stage::{BUSY, Scene, Stage, TOLERANCE_PPM, measure};
+use crate::stage::{BUSY, Scene, Stage, TOLERANCE_PPM, measure, number, ppm};
+
+/// A frame of the table of `fixed`.
+const FRAME_NS: u64 = 16_000_000;
 
 #[test]
 fn given_fixed_slots_when_one_vm_sleeps_then_its_slots_stay_idle_and_the_others_get_no_more_than_theirs()
@@ -16,12 +19,15 @@ fn given_fixed_slots_when_one_vm_sleeps_then_its_slots_stay_idle_and_the_others_
             &["--policy", "fixed"],
         );
         let window = stage.act(3.0);
-        let (schedule, _) = stage.close();
+        let (schedule, report) = stage.close();
         let scene = Scene::new(&schedule, window);
         scene.all_asked(&["b", "c"])?;
-        for (vm, percent) in [("b", 30), ("c", 20)] {
-            let slots = percent * 10_000;
-            let range = slots - TOLERANCE_PPM..slots + TOLERANCE_PPM;
+        for (index, vm, percent) in [(1, "b", 30), (2, "c", 20)] {
+            let slot = FRAME_NS * percent / 100;
+            // What is left of a slot is used only if the longest unit expected fits.
+            let longest = number(&report["vms"][index], "longest_unit_ns");
+            let least = ppm(slot.saturating_sub(longest), FRAME_NS);
+            let range = least.saturating_sub(TOLERANCE_PPM)..percent * 10_000 + TOLERANCE_PPM;
             scene.in_range(vm, scene.of_time(vm), range)?;
         }
         scene.in_range("sleeper", scene.of_time("sleeper"), 0..TOLERANCE_PPM)
