@@ -7,6 +7,7 @@
     clippy::cast_sign_loss
 )]
 
+mod asking;
 mod best_effort;
 mod clients;
 mod contract;
@@ -21,6 +22,7 @@ mod guarantee;
 mod hangs;
 mod live;
 mod order;
+mod priority;
 mod random;
 mod setups;
 mod shares;
