@@ -20,6 +20,7 @@ mod fixed;
 mod fluid;
 mod guarantee;
 mod hangs;
+mod late;
 mod live;
 mod order;
 mod priority;
