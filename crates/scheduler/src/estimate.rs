@@ -11,42 +11,49 @@ const BLOCK: u8 = 8;
 /// Full blocks remembered: with the one that fills, the last 32 to 39 units.
 const BLOCKS: usize = 4;
 
+/// A length, or one that is longer than any.
+fn at_most(unit: Option<Nanos>) -> u64 {
+    unit.map_or(u64::MAX, |unit| unit.0)
+}
+
 /// Learns the length of a VM's units.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Estimate {
-    declared: Option<u64>,
+    /// `u64::MAX`: nothing.
+    declared: u64,
+    /// `u64::MAX`: nothing.
+    bound: u64,
     ceiling: u64,
-    bound: Option<u64>,
-    seen: bool,
+    blocks: [u64; BLOCKS],
     filling: u64,
     filled: u8,
-    blocks: [u64; BLOCKS],
-    oldest: usize,
+    oldest: u8,
+    seen: bool,
 }
 
 impl Estimate {
     pub(crate) fn new(profile: &VmProfile) -> Self {
         Self {
-            declared: profile.max_unit.map(|unit| unit.0),
+            declared: at_most(profile.max_unit),
+            bound: u64::MAX,
             ceiling: profile.hang_timeout.0,
-            bound: None,
-            seen: false,
+            blocks: [0; BLOCKS],
             filling: 0,
             filled: 0,
-            blocks: [0; BLOCKS],
             oldest: 0,
+            seen: false,
         }
     }
 
     /// Takes over what a changed profile declares; what was learned stays.
     pub(crate) fn set_profile(&mut self, profile: &VmProfile) {
-        self.declared = profile.max_unit.map(|unit| unit.0);
+        self.declared = at_most(profile.max_unit);
         self.ceiling = profile.hang_timeout.0;
     }
 
     /// Takes the caller's word for the units to come.
     pub(crate) fn set_bound(&mut self, at_most: Option<Nanos>) {
-        self.bound = at_most.map(|unit| unit.0);
+        self.bound = self::at_most(at_most);
     }
 
     /// Learns from a unit's true length.
@@ -55,8 +62,13 @@ impl Estimate {
         self.filling = self.filling.max(ran);
         self.filled += 1;
         if self.filled == BLOCK {
-            self.blocks[self.oldest] = self.filling;
-            self.oldest = (self.oldest + 1) % BLOCKS;
+            let oldest = usize::from(self.oldest);
+            self.blocks[oldest] = self.filling;
+            self.oldest = if oldest + 1 == BLOCKS {
+                0
+            } else {
+                self.oldest + 1
+            };
             self.filling = 0;
             self.filled = 0;
         }
@@ -64,17 +76,14 @@ impl Estimate {
 
     /// The longest that the next unit is expected to be, in nanoseconds.
     pub(crate) fn longest(&self) -> u64 {
-        let known = match (self.declared, self.bound) {
-            (Some(declared), Some(bound)) => Some(declared.min(bound)),
-            (declared, bound) => declared.or(bound),
-        };
-        known.unwrap_or_else(|| {
-            if self.seen {
-                self.blocks.iter().fold(self.filling, |max, &b| max.max(b))
-            } else {
-                self.ceiling
-            }
-        })
+        let known = self.declared.min(self.bound);
+        if known < u64::MAX {
+            known
+        } else if self.seen {
+            self.blocks.iter().fold(self.filling, |max, &b| max.max(b))
+        } else {
+            self.ceiling
+        }
     }
 }
 

@@ -63,10 +63,17 @@ impl Scheduler {
             locked_out: false,
         };
         if let Some(slot) = self.vms.insert(id, vm) {
-            self.throttled.reserve(self.vms.slots());
+            self.make_room_for_limits(&profile);
             self.settle_at(slot, home, Standing::default());
         }
         Ok(())
+    }
+
+    /// Being kept away by a limit must not allocate; most VMs have none.
+    fn make_room_for_limits(&mut self, profile: &VmProfile) {
+        if profile.limit.is_some() {
+            self.throttled.reserve(self.vms.slots());
+        }
     }
 
     pub(crate) fn remove(&mut self, id: VmId, actions: &mut Actions) -> Result<(), SchedulerError> {
@@ -105,6 +112,7 @@ impl Scheduler {
         let (old, from) = (vm.profile, vm.home);
         let same_kind = profile.mode == old.mode;
         let home = self.find_home(id, &profile, Some(slot))?;
+        self.make_room_for_limits(&profile);
         // Packing anew may have moved it already.
         let from = self.vms.get(slot).map_or(from, |vm| vm.home);
         if same_kind && home == from {
@@ -348,7 +356,7 @@ impl Scheduler {
     }
 
     /// Moves a client VM that waits to an engine that is free. Whether it could.
-    pub(crate) fn move_client(&mut self, slot: Slot, to: u16, now: u64) -> bool {
+    pub(crate) fn move_client(&mut self, slot: Slot, to: u16) -> bool {
         let waits = self
             .vms
             .get(slot)
@@ -359,7 +367,6 @@ impl Scheduler {
         self.move_out(slot);
         self.settle_at(slot, to, Standing::default());
         self.wake_after_move(slot);
-        let _ = now;
         true
     }
 

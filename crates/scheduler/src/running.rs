@@ -97,7 +97,7 @@ impl Scheduler {
             Tenure::Client => self.client_ends(id, slot, wants, keeps, ends, now, actions),
             Tenure::Loan { .. } => {
                 self.release(id, slot, actions);
-                self.settle(slot, wants, now);
+                self.settle(slot, wants);
                 if wants == Wants::More && !self.throttle_after(slot, now) {
                     self.enqueue(slot, now, true);
                 }
@@ -127,7 +127,7 @@ impl Scheduler {
         if away {
             engine.discipline.sleep(seat);
             self.release(id, slot, actions);
-            self.settle(slot, wants, now);
+            self.settle(slot, wants);
             return;
         }
         let must_go = engine.preempted || engine.holder.is_some_and(|holder| holder.hung);
@@ -181,7 +181,7 @@ impl Scheduler {
                 host.idle(slot);
             }
             self.release(id, slot, actions);
-            self.settle(slot, wants, now);
+            self.settle(slot, wants);
         } else {
             self.release(id, slot, actions);
             self.turn = self.turn.wrapping_add(1);
@@ -218,7 +218,7 @@ impl Scheduler {
     }
 
     /// What a VM does that wants no more, or may not.
-    fn settle(&mut self, slot: Slot, wants: Wants, _now: u64) {
+    fn settle(&mut self, slot: Slot, wants: Wants) {
         match wants {
             Wants::More => {}
             Wants::Gone => self.forget(slot),
@@ -425,7 +425,7 @@ impl Scheduler {
                 Some(_) | None => {
                     let client = engine.host.as_ref().and_then(|host| host.first_waiting());
                     if let Some(client) = client
-                        && self.move_client(client, id, now)
+                        && self.move_client(client, id)
                     {
                         let next = self
                             .engine_mut(id)

@@ -438,8 +438,12 @@ impl Scheduler {
             .first()
             .map(|(until, _)| u64::try_from(until).unwrap_or(u64::MAX));
         let engines = self.engines.iter();
-        let asked =
-            engines.flat_map(|engine| [engine.discipline.wake_at(), engine.grace_ends].into_iter());
+        let asked = engines.flat_map(|engine| {
+            // While the engine is lent its discipline has no say: a VM of its own that waits has asked for it already.
+            let lent = engine.holder.is_some() && !engine.held_by_right();
+            let policy = engine.discipline.wake_at().filter(|_| !lent);
+            [policy, engine.grace_ends]
+        });
         let until = asked.chain([released, self.watch_at]).flatten().min();
         let Some(until) = until else { return };
         if self.wake_at != Some(until) {

@@ -2,7 +2,8 @@
 //! `best-effort`: VMs with work take turns.
 //!
 //! # Promise
-//! - *Turns.* Between two turns of a VM that has work, each other VM has at most one.
+//! - *Turns.* Between two turns of a VM that has work, each other VM of its priority has at most one. Who has a higher priority
+//!   goes first: after the unit that runs, and for as long as it has work.
 //! - *No waste.* The engine is never idle while a VM has work (and is under its limit).
 //! - No share is promised: guarantees do not count, who runs longer units gets more, and what was used is charged for the
 //!   statistics only. Nobody comes to owe or to be owed anything here.
@@ -10,20 +11,22 @@
 //!   melts at the rate of the VM's share, as if it had slept there. It changes nothing about its turns.
 //!
 //! # Formula
-//! One queue. A VM that wakes, or whose turn ends with work left, goes to its end; the engine goes to its front. A turn
-//! ends when another unit might make it longer than the VM's slice (`used + e > slice`, `e` being the longest unit
-//! expected of it); it is one unit at least. Nobody is asked to end a unit early.
+//! One queue for each priority. A VM that wakes, or whose turn ends with work left, goes to its end; the engine goes to the
+//! front of the highest one. A turn ends when another unit might make it longer than the VM's slice (`used + e > slice`,
+//! `e` being the longest unit expected of it), or when somebody of a higher priority has work; it is one unit at least. Only
+//! for a higher priority is anybody asked to end a unit early.
 //!
 //! # Bound
-//! A VM with work waits at most the sum, over the other VMs, of the longer of slice and unit: `sum(max(slice, L))`, as long
-//! as units are no longer than declared or learned.
+//! A VM with work waits at most the sum, over the other VMs of its priority, of the longer of slice and unit:
+//! `sum(max(slice, L))`, as long as units are no longer than declared or learned; and longer by what those above it run
+//! meanwhile, and by one unit of somebody below.
 //!
 //! # Why it holds
-//! Whoever comes, or comes back, goes behind the VM. So of each other VM at most one turn lies before it: that which runs, or
+//! Whoever of its priority comes, or comes back, goes behind the VM. So of each other VM at most one turn lies before it: that which runs, or
 //! the one for which it waits. A turn beyond its first unit is never begun unless it fits into the slice.
 //!
 //! # Tests
-//! In `tests/scheduler/`: `best_effort.rs` (turns, the bound, what is not promised), `every_policy.rs` (books, no waste,
+//! In `tests/scheduler/`: `best_effort.rs` (turns, the bound, what is not promised), `priority.rs`, `every_policy.rs` (books, no waste,
 //! limits, joining and leaving, determinism, names, the end of the clock). And `tests/steady_state.rs`: no allocation.
 
 use super::leavers::{Leaver, Leavers};
@@ -33,13 +36,14 @@ use super::{Discipline, Left, Standing};
 use crate::estimate::Estimate;
 use crate::heap::Heap;
 use crate::table::Slot;
-use crate::{Nanos, Ppm, VmId, VmProfile};
+use crate::{Nanos, Ppm, Priority, VmId, VmProfile};
 
 /// One VM's turn.
 #[derive(Clone, Debug)]
 struct Turn {
     vm: VmId,
     guarantee: Ppm,
+    priority: Priority,
     /// When what it brought along is paid.
     paid: Virtual,
     slice: u64,
@@ -53,6 +57,15 @@ impl Turn {
         weight_of(self.guarantee)
     }
 
+    /// The first is served first.
+    fn rank(&self) -> u128 {
+        match self.priority {
+            Priority::High => 0,
+            Priority::Normal => 1,
+            Priority::Low => 2,
+        }
+    }
+
     fn debt(&self, now: Virtual) -> u64 {
         self.weight().work_in_up(self.paid.saturating_sub(now))
     }
@@ -62,8 +75,9 @@ impl Turn {
 #[derive(Debug)]
 pub(super) struct BestEffort {
     vms: Vec<Option<Turn>>,
-    /// All tags are alike: the heap is a queue from which any VM can be taken out.
+    /// The tag is the rank of the priority, and equal tags leave in turn: a queue from which any VM can be taken out.
     queue: Heap,
+    holder: Option<Slot>,
     /// Counts what is queued.
     turn: u64,
     /// Gone in debt.
@@ -77,6 +91,7 @@ impl Default for BestEffort {
         Self {
             vms: Vec::new(),
             queue: Heap::default(),
+            holder: None,
             turn: 0,
             leavers: Leavers::new(),
             now: 0,
@@ -93,12 +108,21 @@ impl BestEffort {
         self.vms.get_mut(slot.index())?.as_mut()
     }
 
+    /// Queues a VM behind all others of its priority.
     fn enqueue(&mut self, slot: Slot) {
-        if let Some(turn) = self.turn_mut(slot) {
-            turn.used = 0;
-        }
+        let Some(turn) = self.turn_mut(slot) else {
+            return;
+        };
+        turn.used = 0;
+        let rank = turn.rank();
         self.turn = self.turn.wrapping_add(1);
-        self.queue.insert(0, self.turn, slot);
+        self.queue.insert(rank, self.turn, slot);
+    }
+
+    fn release(&mut self, slot: Slot) {
+        if self.holder == Some(slot) {
+            self.holder = None;
+        }
     }
 }
 
@@ -118,6 +142,7 @@ impl Discipline for BestEffort {
         self.vms[slot.index()] = Some(Turn {
             vm,
             guarantee: profile.guarantee,
+            priority: profile.priority,
             paid: self.now.saturating_add(debt),
             slice: profile.slice.0,
             estimate: Estimate::new(profile),
@@ -150,6 +175,12 @@ impl Discipline for BestEffort {
             turn.guarantee = profile.guarantee;
             turn.slice = profile.slice.0;
             turn.estimate.set_profile(profile);
+            if turn.priority != profile.priority {
+                turn.priority = profile.priority;
+                if self.queue.remove(slot) {
+                    self.enqueue(slot);
+                }
+            }
         }
     }
 
@@ -165,6 +196,7 @@ impl Discipline for BestEffort {
 
     fn sleep(&mut self, slot: Slot) {
         self.queue.remove(slot);
+        self.release(slot);
     }
 
     fn charge(&mut self, slot: Slot, ran: Nanos) {
@@ -181,19 +213,24 @@ impl Discipline for BestEffort {
     }
 
     fn put_back(&mut self, slot: Slot, _ends: bool) {
+        self.release(slot);
         self.enqueue(slot);
     }
 
     fn pick(&mut self) -> Option<Slot> {
-        self.queue.pop()
+        self.holder = self.queue.pop();
+        self.holder
     }
 
     fn adopt(&mut self, slot: Slot) {
         self.queue.remove(slot);
+        self.holder = Some(slot);
     }
 
     fn outranked(&mut self) -> bool {
-        false
+        let holder = self.holder.and_then(|slot| self.turn(slot));
+        let first = self.queue.first();
+        first.is_some_and(|(rank, _)| holder.is_none_or(|holder| rank < holder.rank()))
     }
 
     fn has_queued(&self) -> bool {

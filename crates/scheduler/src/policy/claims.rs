@@ -315,3 +315,86 @@ impl<const CLASSES: usize> ClaimQueue<CLASSES> {
             .is_some_and(|(finish, _)| self.holder_finish().is_none_or(|held| finish < held))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Nanos, Ppm, VmId, VmProfile};
+
+    fn queue<const CLASSES: usize>(classes: &[usize]) -> ClaimQueue<CLASSES> {
+        let mut queue = ClaimQueue::default();
+        for (&class, slot) in classes.iter().zip(0..) {
+            let profile = VmProfile {
+                guarantee: Ppm::new(100_000).unwrap(),
+                max_unit: Some(Nanos(100)),
+                ..VmProfile::default()
+            };
+            let tags = Tags::new(VmId(slot), &profile, class, 0);
+            queue.join(Slot(slot), tags);
+        }
+        queue
+    }
+
+    fn wake<const CLASSES: usize>(queue: &mut ClaimQueue<CLASSES>, slot: u32) {
+        let now = queue.clock_of(Slot(slot));
+        queue.tags_mut(Slot(slot)).unwrap().wake(now, false);
+        queue.enqueue(Slot(slot));
+    }
+
+    #[test]
+    fn given_some_who_are_late_then_only_those_who_woke_at_this_instant_are_just_due() {
+        let mut queue = queue::<1>(&[0, 0, 0]);
+        wake(&mut queue, 0);
+        assert_eq!(queue.just_due(), Some(Slot(0)));
+        queue.advance_to(10);
+        assert_eq!(queue.just_due(), None);
+        wake(&mut queue, 1);
+        wake(&mut queue, 2);
+        for _ in 0..100 {
+            // However often it comes and goes, it is remembered once.
+            queue.dequeue(Slot(1));
+            assert_eq!(queue.just_due(), Some(Slot(2)));
+            wake(&mut queue, 1);
+        }
+        assert_eq!(queue.level.len(), 2);
+        queue.dequeue(Slot(2));
+        assert_eq!(queue.just_due(), Some(Slot(1)));
+        assert_eq!(queue.pop_due(), Some(Slot(0)), "the late one goes first");
+    }
+
+    #[test]
+    fn given_an_asker_that_goes_then_nobody_asks_and_a_grant_ends_all_asking() {
+        let mut queue = queue::<1>(&[0, 0, 0]);
+        wake(&mut queue, 0);
+        let holder = queue.pop_due().unwrap();
+        queue.tags_mut(holder).unwrap().begin_request(10_000);
+        queue.hold(holder);
+        wake(&mut queue, 1);
+        assert!(queue.is_asked_for());
+        queue.dequeue(Slot(1));
+        assert!(!queue.is_asked_for());
+        wake(&mut queue, 1);
+        wake(&mut queue, 2);
+        queue.release(holder);
+        let next = queue.pop_due().unwrap();
+        queue.hold(next);
+        assert!(!queue.is_asked_for());
+        queue.dequeue(Slot(2));
+        assert!(!queue.is_asked_for());
+    }
+
+    #[test]
+    fn given_classes_when_time_is_lent_to_one_then_the_clocks_below_it_stay_and_debts_go_along_to_another_class()
+     {
+        let mut queue = queue::<3>(&[0, 1, 2]);
+        queue.lend(1, 1_000);
+        assert_eq!(queue.clocks(), [1_000, 1_000, 0]);
+        queue.lend(2, 50);
+        assert_eq!(queue.clocks(), [1_050, 1_050, 50]);
+        queue.tags_mut(Slot(1)).unwrap().start = 1_080;
+        queue.change_class(Slot(1), 2);
+        assert_eq!(queue.tags(Slot(1)).unwrap().start, 80);
+        queue.change_class(Slot(1), 0);
+        assert_eq!(queue.tags(Slot(1)).unwrap().start, 1_080);
+    }
+}

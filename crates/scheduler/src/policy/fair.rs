@@ -7,6 +7,7 @@
 //! - *No waste.* The engine is never idle while a VM has work (and is under its limit).
 //! - *Every nanosecond is paid.* What a unit really took is charged. A VM that overran waits until the others have had their
 //!   part, and a sleep, a new profile, or leaving and coming back do not change what it owes.
+//! - Priorities do not count.
 //! - Nothing is kept for a VM that sleeps: what it does not use is gone, and no part of the engine waits for it.
 //!
 //! # Formula

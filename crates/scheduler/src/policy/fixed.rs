@@ -7,8 +7,11 @@
 //! - *Exactly the slot.* A VM never gets more than its slot; a slot that its owner does not use stays idle.
 //! - *Every overrun is paid by its owner.* A unit that runs past its slot makes the table late, and no neighbour's slot
 //!   shorter; the owner's next slots are left out until the table is on time again.
-//! - A VM without a guarantee has no slot: it is admitted, and its work waits until it gets one. Slices do not count. A limit is kept as with any policy, but
-//!   never reached: it is not below the guarantee.
+//! - *A late driver takes nobody's slot.* Where a timer or the end of a unit is told late, the table waits. What it waited is
+//!   made up for out of time that nobody can use, so each VM gets its guarantee of the time that passes as long as there is
+//!   enough of that, and otherwise all lose in proportion.
+//! - A VM without a guarantee has no slot: it is admitted, and its work waits until it gets one. Slices and priorities do not
+//!   count. A limit is kept as with any policy, but never reached: it is not below the guarantee.
 //!
 //! # Formula
 //! - A *frame* is 16 ms of *table time*, one picture at about 60 Hz: 16 ns for each millionth of the engine, so slots are
@@ -19,11 +22,21 @@
 //!   not fit into a whole slot either: then it could never run otherwise, and it overruns and pays.
 //! - Table time goes with real time, but stands still while a unit runs past its slot by `x`: `x` is its VM's debt. When table
 //!   time comes to the slot of a VM in debt, it jumps over as much of the slot as the debt is, which is paid by that.
+//! - Table time stands still, too, at the beginning of a slot whose owner waits for it, until that is granted; and at the end
+//!   of a unit (where `ran` says that it was) until that is told, in each slot for as long as the slot in all: an endless row of
+//!   units of no length must not hold the engine. By so much the table is *behind*. Where the engine would idle, table time
+//!   jumps ahead instead, to the next slot that somebody waits for at most, until it is not behind any more.
 //!
 //! # Bound
 //! A slot begins at most one unit late for each VM whose units do not fit (`x < L`), and is never shortened. From
 //! one frame to any later one, a VM that is always busy, in units that fill its slot, gets its guarantee of the table's time; real time
-//! differs from that by the debts alone. A request that fits the rest of its VM's slot is never interrupted.
+//! differs from that by the debts and by what the table is behind. A request that fits the rest of its VM's slot is never
+//! interrupted.
+//!
+//! The end of a slot into which no unit fits stays idle: less than one unit in each frame. A table that is full cannot give it
+//! back, whatever the rule: slots that begin at the same instants whatever others do are windows that do not move, there
+//! is nothing between them, and what does not fit into its window could only run in somebody else's. So a VM whose units do
+//! not divide its slot gets up to `e` less in each frame.
 //!
 //! # Why it holds
 //! 1. Slots do not overlap, as admission keeps the sum of the guarantees within the engine. A unit that fits ends within its
@@ -31,10 +44,14 @@
 //! 2. Without debts table time is real time. An overrun stops it for `x`; the debt `x` makes it jump by `x` in all, over slots
 //!    of the debtor alone. So the others' slots are late by the debts that are outstanding, and exact again when they are paid.
 //! 3. A VM in debt starts nothing before it has paid, so it has one overrun outstanding, less than its longest unit.
-//! 4. What a VM owed when it left is kept by name, and shrinks as if it had stayed: [`super::leavers`].
+//! 4. A driver that is never late finds the table never behind: then 1 to 3 are all there is. Otherwise only the driver moved the
+//!    table, by less than a timer and the reports of one slot are late in each slot; and catching up leaves out only time in which
+//!    nobody could have begun a unit. Table time never overtakes what it would be under a driver that is never late, so
+//!    nobody's slot is gone before its time.
+//! 5. What a VM owed when it left is kept by name, and shrinks as if it had stayed: [`super::leavers`].
 //!
 //! # Tests
-//! In `tests/scheduler/`: `fixed.rs` (the table, byte-equal traces, overruns, gaps), `every_policy.rs` (books,
+//! In `tests/scheduler/`: `fixed.rs` (the table, byte-equal traces, overruns, gaps), `late.rs` (a driver that is late), `every_policy.rs` (books,
 //! limits, joining and leaving, determinism, names, the end of the clock). And `tests/steady_state.rs`: no allocation.
 
 use super::leavers::{Leaver, Leavers};
@@ -62,6 +79,10 @@ struct Place {
     length: u64,
     /// How much of its coming slots is left out.
     debt: u64,
+    /// The end of the slot for which `forgiven` counts.
+    forgiven_until: u64,
+    /// For how long the table has waited in that slot for reports that came late.
+    forgiven: u64,
 }
 
 impl Place {
@@ -112,8 +133,10 @@ struct Holder {
     slot: Slot,
     /// Table time at which its slot ends.
     until: u64,
-    /// For how long its unit has run past that.
-    over: u64,
+    /// Table time at which its unit began.
+    began: u64,
+    /// How long ago that is.
+    passed: u64,
 }
 
 /// The state of the policy on one engine.
@@ -130,6 +153,8 @@ pub(super) struct Fixed {
     holder: Option<Holder>,
     /// Table time.
     time: u64,
+    /// By how much the driver has made the table late.
+    behind: u64,
     clock: u64,
     turn: u64,
 }
@@ -144,6 +169,7 @@ impl Default for Fixed {
             leavers: Leavers::new(),
             holder: None,
             time: 0,
+            behind: 0,
             clock: 0,
             turn: 0,
         }
@@ -272,19 +298,34 @@ impl Fixed {
         }
     }
 
-    /// Lets `passed` real nanoseconds pass while the engine is free.
-    fn walk(&mut self, mut passed: u64) {
+    /// Table time at which the first of those who wait may run; `None` if nobody of them has a slot.
+    fn next_opening(&self) -> Option<u64> {
+        let (at, _) = self.waiting.first()?;
+        u64::try_from(at).ok().filter(|&at| at < u64::MAX)
+    }
+
+    /// Lets `passed` real nanoseconds pass while the engine is free. The table goes no further than to a slot that somebody
+    /// waits for, until it is granted; and it makes up for what it is late.
+    fn walk(&mut self, passed: u64) {
+        let mut left = passed.saturating_add(self.behind);
         self.settle();
-        while let Some(payment) = self.next_payment().filter(|_| passed > 0) {
-            if passed >= FRAME {
-                passed -= self.skip_frames(passed);
+        while left > 0 {
+            let opening = self.next_opening();
+            let payment = self.next_payment();
+            if opening.is_none() && payment.is_some() && left >= FRAME {
+                left -= self.skip_frames(left);
             }
-            let step = payment.saturating_sub(self.time).min(passed);
+            let next = opening.into_iter().chain(self.next_payment()).min();
+            let away = next.map_or(left, |at| at.saturating_sub(self.time));
+            if away == 0 {
+                break;
+            }
+            let step = away.min(left);
             self.time = self.time.saturating_add(step);
-            passed -= step;
+            left -= step;
             self.settle();
         }
-        self.time = self.time.saturating_add(passed);
+        self.behind = left;
     }
 
     /// Whole frames in which every debtor leaves out its whole slot, all at once; how much of `passed` they take.
@@ -312,6 +353,30 @@ impl Fixed {
         frames * rest
     }
 
+    /// How much of `late` nanoseconds, by which the end of a unit was told late, the table waits for in the slot that ends at
+    /// `until`: as much in all as the slot is long, so that nobody keeps the engine with units of no length.
+    fn forgive(&mut self, slot: Slot, until: u64, late: u64) -> u64 {
+        let Some(place) = self.place_mut(slot) else {
+            return 0;
+        };
+        if place.forgiven_until != until {
+            place.forgiven_until = until;
+            place.forgiven = 0;
+        }
+        let late = late.min(place.length.saturating_sub(place.forgiven));
+        place.forgiven += late;
+        late
+    }
+
+    fn hold(&mut self, slot: Slot, until: u64) {
+        self.holder = Some(Holder {
+            slot,
+            until,
+            began: self.time,
+            passed: 0,
+        });
+    }
+
     fn release(&mut self, slot: Slot) {
         if self.holder.is_some_and(|holder| holder.slot == slot) {
             self.holder = None;
@@ -325,8 +390,9 @@ impl Discipline for Fixed {
         self.clock = now;
         match &mut self.holder {
             Some(holder) => {
+                // What the unit really took is known when it ends; until then this is the best view of it.
                 let within = passed.min(holder.until.saturating_sub(self.time));
-                holder.over = holder.over.saturating_add(passed - within);
+                holder.passed = holder.passed.saturating_add(passed);
                 self.time = self.time.saturating_add(within);
             }
             None => self.walk(passed),
@@ -351,6 +417,8 @@ impl Discipline for Fixed {
             start: 0,
             length: 0,
             debt: 0,
+            forgiven_until: 0,
+            forgiven: 0,
         });
         self.lay(slot, PER_PART * u64::from(profile.guarantee.get()));
         let own = weight.work_in_up(own);
@@ -411,10 +479,20 @@ impl Discipline for Fixed {
         if let Some(place) = self.place_mut(slot) {
             place.estimate.record(ran.0);
         }
-        if let Some(holder) = &mut self.holder {
-            let over = std::mem::take(&mut holder.over);
-            self.owe(slot, over);
-        }
+        let Some(holder) = self.holder.filter(|holder| holder.slot == slot) else {
+            return;
+        };
+        let late = self.forgive(slot, holder.until, holder.passed.saturating_sub(ran.0));
+        let took = holder.passed - late;
+        let within = took.min(holder.until.saturating_sub(holder.began));
+        self.time = holder.began.saturating_add(within);
+        self.behind = self.behind.saturating_add(late);
+        self.owe(slot, took - within);
+        self.holder = Some(Holder {
+            began: self.time,
+            passed: 0,
+            ..holder
+        });
     }
 
     fn keeps(&self, slot: Slot) -> bool {
@@ -428,21 +506,18 @@ impl Discipline for Fixed {
     }
 
     fn pick(&mut self) -> Option<Slot> {
-        self.settle();
+        self.walk(0);
         while let Some((at, slot)) = self.waiting.first()
             && at <= u128::from(self.time)
         {
             self.waiting.pop();
             let until = self.place(slot)?.open_until(self.time);
             if let Some(until) = until {
-                self.holder = Some(Holder {
-                    slot,
-                    until,
-                    over: 0,
-                });
+                self.hold(slot, until);
                 return Some(slot);
             }
             self.enqueue(slot);
+            self.walk(0);
         }
         None
     }
@@ -450,12 +525,8 @@ impl Discipline for Fixed {
     fn adopt(&mut self, slot: Slot) {
         self.waiting.remove(slot);
         let until = self.place(slot).and_then(|place| place.closing(self.time));
-        self.holder = Some(Holder {
-            slot,
-            // What runs outside its slot is an overrun.
-            until: until.unwrap_or(self.time),
-            over: 0,
-        });
+        // What runs outside its slot is an overrun.
+        self.hold(slot, until.unwrap_or(self.time));
     }
 
     /// The holder's slot is over, and somebody waits: not necessarily for the next slot, but nobody is served by a longer overrun.

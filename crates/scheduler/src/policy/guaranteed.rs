@@ -10,6 +10,8 @@
 //! - *Every nanosecond is paid.* What a unit really took is charged, not what it was expected to take. A VM that overran
 //!   waits until the others have had their part; sleeping, leaving and coming back, or a new profile change nothing about it.
 //! - A VM without a guarantee gets what is lent, as if it had 1 %; it never delays another by more than one unit.
+//! - *Priorities* say to whom time is lent first, and nothing else: a VM of a higher priority gets all of it while it has work,
+//!   those of one priority share it, and whoever is below still gets its guarantee, to the nanosecond the same.
 //!
 //! # In one picture
 //! Give every VM a ruler on which its work is laid end to end, each nanosecond of work as long as `1/f`: a VM with a
@@ -23,13 +25,19 @@
 //! - A VM's work is cut into *requests* of at most `r` ns: start tag `S`, finish tag `F = S + r/f`.
 //! - On wake `S = max(V, reached)`, where `reached = S + used/f` of its last request: debt (`reached > V`) stays.
 //! - The engine goes to the smallest `F` among those with `S <= V`; equal ones in turn. It is looked at again after each
-//!   unit, and a VM that wakes with a smaller `F` asks for the unit that runs to be cut short. A VM that never slept and only
-//!   became due because `V` moved on waits for the end of the holder's request.
+//!   unit, and a VM that becomes due in its first request since it woke, with a smaller `F` than the holder's, *asks* for the
+//!   engine (whoever else is due): the unit that runs is the holder's last, or the last one that begins within the holder's
+//!   `grace`. A VM that never slept and only became due because `V` moved on waits for the end of the holder's request.
 //! - A request ends when another unit might not fit (`used + e > r`, `e` being the longest unit expected of the VM); the
 //!   next one starts at `reached`, with the true work charged.
 //! - `V` advances by one for each nanosecond that the engine works or idles. If everyone is ahead, it jumps to the
 //!   smallest `S`: time is being lent. So `V` moves at least as fast as the engine.
 //! - Best effort: queued by `S` as with a share of 1 %, and looked at only when nobody with a guarantee is due.
+//! - Each priority has a `V` of its own. All of them advance together, but only that of the highest priority that has
+//!   work jumps, and those above it along with it. Across priorities, tags are compared by what is left until then. With one
+//!   priority that is one `V`.
+//! - Another engine may take a VM that waits and is owed nothing (`S >= V`): here it sleeps, and wakes when it comes back.
+//! - A request may be ended early: the next one starts at `reached` and is no longer than the one that ended.
 //!
 //! # Requests and slices
 //! The first request after a wake is one unit, `r = e`; each next is twice as long, up to `max(slice, e)`. So an interactive
@@ -41,8 +49,8 @@
 //!
 //! # Bound
 //! `L` is the longest *request* of any VM: its longest unit, or its slice if that is longer; with `slice = 0` it is the longest
-//! unit. A piece of work of `c` ns that arrives when the VM's
-//! own slower engine would be done with what came before (or else queues behind that) ends within
+//! unit. Against a VM that wakes and asks, it is the holder's `grace` and its longest unit. A piece of work of `c` ns that
+//! arrives when the VM's own slower engine would be done with what came before (or else queues behind that) ends within
 //! **`c'/f + L` of engine time**, where `c'` is `c` with its last request counted whole:
 //! - `c' = c` with `slice = 0`, if units are as long as announced (`max_unit`, [`crate::Event::UnitBound`]);
 //! - `c' <= c + max(slice, e)` always;
@@ -59,16 +67,23 @@
 //!    engine ends the request: `D = max(arrival, D before) + r/f`. By induction on `S = max(V, reached)`, `V(D) >= F`.
 //! 2. *What is due by `F` is done by `F + L`.* Look at a request with finish tag `F`, and at the last moment `t0` before its
 //!    end at which nobody due had a finish tag of at most `F`. From then on only requests with finish tags up to `F`
-//!    run, after at most one request that was running already: `L`. (A request that is cut by a VM that wakes goes back to the
-//!    queue, and who gets the engine next has the smallest tag of all: there is no second one.) Those requests start at or after `V(t0)`: they were ahead at
+//!    run, after at most one request that was running already: `L`. (A request that is cut by a VM that asks goes back to the
+//!    queue, and who gets the engine next has the smallest tag of all: there is no second one. Those who are due before the
+//!    VM that asks have smaller tags than it and count below.) Those requests start at or after `V(t0)`: they were ahead at
 //!    `t0`, or woke later. One VM's requests do not overlap on its ruler, so it has at most `f (F - V(t0))` of them, and all
 //!    together at most `F - V(t0)`, because admission keeps the sum of all `f` at or below 1. Meanwhile somebody is due, so
-//!    `V` does not jump and moves exactly as fast as the engine works: all of it is done when `V <= F + L`.
+//!    no `V` jumps and all move exactly as fast as the engine works: all of it is done when `V <= F + L`. A request that is
+//!    ended early is followed by one that starts where it ended, so requests still do not overlap; and as the next one is
+//!    no longer, `c' <= 2c + e` stays.
 //! 3. From 1 and 2: the request ends at most `L` after `D`.
-//! 4. Nobody can get around 2 by leaving and joining: [`super::leavers`]. By a new profile: `reached - V` is converted so
+//! 4. Priorities only choose whose `V` jumps, and all that step 2 needs of a jump is that nobody is due: then whatever ran
+//!    before is forgotten, and forgiving debts down to `V`, of some VMs or of all, puts no more than `f` of anybody between
+//!    `V(t0)` and `F`. Step 1 holds for each `V` by itself. A VM that another engine has taken sleeps here; and
+//!    while a VM of another engine runs here, this one is idle as far as `V` goes, until an owner wakes: `L` for it.
+//! 5. Nobody can get around 2 by leaving and joining: [`super::leavers`]. By a new profile: `reached - V` is converted so
 //!    that the *work* owed stays the same, and the reservations in use still add up to at most 1 at every point of the ruler
 //!    (a VM whose share grows into the place of one that just left in debt may cost others that one request, once).
-//! 5. Rounding: finish tags are rounded up, start tags are exact (the remainder is carried), debts are rounded up. All of it
+//! 6. Rounding: finish tags are rounded up, start tags are exact (the remainder is carried), debts are rounded up. All of it
 //!    moves the bound by less than 2 ns.
 //!
 //! Sleep loses a VM nothing but lateness: what it was owed when it went to sleep is at most what the bound allows
@@ -77,7 +92,8 @@
 //! # Tests
 //! In `tests/scheduler/`: `guarantee.rs` (the bound, cold start, non-interference, bursts, sleepers, slices), `shares.rs`
 //! (shares, slices, lag, no waste, best effort, limits), `debt.rs` (sleep, profiles, leaving), `order.rs` (determinism,
-//! names, the end of the clock), `contract.rs` (actions and refusals). And `tests/steady_state.rs`: no allocation.
+//! names, the end of the clock), `asking.rs` (who may cut a slice), `priority.rs` (the bound under any priorities, who
+//! gets what is lent), `contract.rs` (actions and refusals). And `tests/steady_state.rs`: no allocation.
 
 use super::claims::ClaimQueue;
 use super::leavers::{Leaver, Leavers};

@@ -131,3 +131,25 @@ fn given_more_kept_back_than_there_is_then_no_scheduler() {
     let made = rondo_scheduler::Scheduler::new(config);
     assert!(matches!(made, Err(SchedulerError::NothingToPromise { .. })));
 }
+
+#[test]
+fn given_a_loan_when_slots_become_fixed_then_its_end_is_waited_for_without_a_timer() {
+    let mut desk = Desk::engines(2);
+    for (vm, parts) in [(1, 600_000), (2, 600_000), (3, 300_000)] {
+        desk.add(0, vm, patient(parts));
+    }
+    let (busy, free) = (desk.home(3), 1 - desk.home(3));
+    let (resident, owner) = if desk.home(1) == busy { (1, 2) } else { (2, 1) };
+    desk.ready(0, resident);
+    assert_eq!(desk.ready(0, 3), [grant(free, 3)]);
+    let policy = Policy::Fixed;
+    desk.tell(1, Event::SetPolicy { policy }).unwrap();
+    desk.ready(2, owner);
+    for now in 3..100 {
+        let asked = desk.tell(now, Event::Timer).unwrap();
+        let soon = asked
+            .iter()
+            .any(|action| matches!(action, rondo_scheduler::Action::WakeAt { at } if at.0 < MS));
+        assert!(!soon, "at {now}: {asked:?}");
+    }
+}

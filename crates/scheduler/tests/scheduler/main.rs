@@ -7,6 +7,7 @@
     clippy::cast_sign_loss
 )]
 
+mod asking;
 mod best_effort;
 mod clients;
 mod contract;
@@ -19,8 +20,10 @@ mod fixed;
 mod fluid;
 mod guarantee;
 mod hangs;
+mod late;
 mod live;
 mod order;
+mod priority;
 mod random;
 mod setups;
 mod shares;
