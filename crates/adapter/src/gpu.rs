@@ -28,6 +28,8 @@ mod timer;
 mod turns;
 mod unit_lock;
 mod vm;
+#[cfg(test)]
+mod waking_tests;
 mod work;
 mod worker;
 
@@ -82,9 +84,16 @@ impl SoftwareGpu {
         let crew = Crew::new(&config, Arc::clone(&arbiter), Arc::clone(&directory));
         let crew = Arc::new(crew);
         let (alarm, theirs) = (Arc::clone(&arbiter), Arc::clone(&crew));
+        let hook = config.worker_hook.clone();
         let timer = thread::Builder::new()
             .name("gpu-timer".to_owned())
-            .spawn(move || alarm.run_timer(|chore| theirs.attend(chore)))
+            .spawn(move || {
+                // A slot that begins late is lost to its VM: the timer must not wait for a processor any more than workers do.
+                if let Some(hook) = hook {
+                    hook.on_start();
+                }
+                alarm.run_timer(|chore| theirs.attend(chore));
+            })
             .map_err(|error| no_thread(&error))?;
         Ok(Self {
             config,

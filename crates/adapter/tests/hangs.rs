@@ -13,6 +13,7 @@ use rondo_adapter::clock::Clock;
 use rondo_adapter::ddi::*;
 use rondo_adapter::gpu::{AbortUnit, RendererFactory, SoftwareGpuConfig};
 use rondo_adapter::handle::*;
+use rondo_adapter::scheduling_log::{ContextState, LogEntry, LogReader, SchedulingLog};
 use rondo_adapter::status::NtStatus::*;
 use rondo_renderer::software::SoftwareRenderer;
 use rondo_renderer::unit::UnitBudget;
@@ -168,6 +169,9 @@ fn given_a_unit_that_hangs_forever_only_its_context_dies_and_its_vm_pays_for_the
     let ddi = hanging.start(None);
     let [bad, good] = vms(&ddi);
     let images = [bad.backed_image(SMALL), good.backed_image(SMALL)];
+    let log = Arc::new(SchedulingLog::new(SchedulingLog::DEFAULT_ENTRIES));
+    ddi.set_scheduling_log_buffer(bad.worker, Some(Arc::clone(&log)))
+        .unwrap();
     for _ in 0..3 {
         bad.submit(TestVm::transfer(images[0], SMALL)).unwrap();
     }
@@ -202,6 +206,17 @@ fn given_a_unit_that_hangs_forever_only_its_context_dies_and_its_vm_pays_for_the
     assert!(paid.gpu.0 >= TIMEOUT.0 + 3 * UNIT.0, "{paid:?}");
     // The clock moved only while somebody held the engine.
     assert_eq!(paid.gpu.0 + other.gpu.0, hanging.clock.now().0);
+    // The log tells the stall as the lost context's.
+    let mut entries = Vec::new();
+    LogReader::new(log).read(usize::MAX, &mut entries);
+    let of_lost = |entry: &&LogEntry| entry.context == bad.context;
+    let states: Vec<_> = (entries.iter().filter(of_lost))
+        .map(|entry| (entry.state, entry.timestamp))
+        .collect();
+    assert_eq!(states.len(), 3, "{states:?}");
+    assert_eq!(states[0].0, ContextState::Ready);
+    assert_eq!(states[1], (ContextState::Running, Nanos(0)));
+    assert_eq!(states[2], (ContextState::Idle, TIMEOUT));
     // Teardown waits for nobody, and what the lost thread brings is dropped.
     assert_eq!(hanging.stuck(), 1);
     bad.unmap(images[0]).unwrap();

@@ -42,9 +42,10 @@ impl RendererFactory for SoftwareRenderers {
     }
 }
 
-/// Something to do on each worker thread before its first unit, such as asking the kernel for short waits.
+/// Something to do on each worker thread before its first unit, and on the thread of the scheduler's timer, such as asking the
+/// kernel for short waits.
 pub trait WorkerHook: Debug + Send + Sync {
-    /// Runs on the worker thread.
+    /// Runs on the thread itself.
     fn on_start(&self);
 }
 

@@ -175,6 +175,8 @@ impl Crew {
             return;
         };
         let vm = stopped.vm;
+        // The VM's next unit logs that it runs; this one's end comes first.
+        let _no_unit = vm.units.enter();
         let reported = self.arbiter.unit_done(vm.id, engine, stopped.began);
         let mut state = vm.state();
         state.log_release(reported.now);

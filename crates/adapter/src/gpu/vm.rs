@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! One VM: its state behind one lock, the lock that keeps its units and teardown apart, and what its worker sleeps on.
 //!
-//! Order of locks: the worker's post, the unit lock, the state. The scheduler's lock is never taken under the last two, and no callback
-//! is made under any.
+//! Order of locks: the worker's post, the unit lock, the state. The scheduler's lock is never taken under the last
+//! one, and no callback is made under any.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
