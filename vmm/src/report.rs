@@ -22,7 +22,7 @@ pub struct Report {
     pub elapsed_ns: u64,
     /// GPU time that all VMs were charged: the sum over the engines.
     pub busy_ns: u64,
-    /// One entry per VM with a GPU, in the order in which they were given or added, those that have ended included.
+    /// One entry per VM with a GPU, in the order in which they were given or added, with the last 500 of those that have ended.
     pub vms: Vec<VmReport>,
 }
 

@@ -75,7 +75,7 @@ enum CtlRequest {
         /// The new policy
         policy: PolicyChoice,
     },
-    /// Start another VM beside those that run; its guarantee must fit
+    /// Start another VM beside those that run; its guarantee must fit, and if it asks for none it is what is left
     Add {
         /// Its file, as for `rondo run`
         #[arg(value_name = "VM.toml")]
