@@ -85,7 +85,7 @@ pub trait Ddi: Debug + Send + Sync {
     fn create_hw_queue(&self, context: ContextHandle) -> DdiResult<HwQueueHandle>;
 
     /// `DxgkDdiDestroyHwQueue`. Work that has not started is abandoned without a completion; when the call returns, no
-    /// unit of the queue runs any more and nothing of it refers to guest memory.
+    /// unit of the queue runs any more and nothing of it refers to guest memory, but for a unit that was lost in a hang.
     fn destroy_hw_queue(&self, queue: HwQueueHandle) -> DdiResult<()>;
 
     /// `DxgkDdiSubmitCommandToHwQueue`: first in, first out within the queue.
@@ -115,7 +115,7 @@ pub trait Ddi: Debug + Send + Sync {
     /// `DxgkDdiCreateAllocation`, counted against the VM's memory limit.
     fn create_allocation(&self, args: &CreateAllocation) -> DdiResult<AllocationHandle>;
 
-    /// `DxgkDdiDestroyAllocation`. When it returns, nothing on the host refers to its guest memory. Scanouts and
+    /// `DxgkDdiDestroyAllocation`. When it returns, nothing on the host refers to its guest memory, but for a unit that was lost in a hang. Scanouts and
     /// pointers that show it go dark.
     fn destroy_allocation(
         &self,

@@ -248,7 +248,8 @@ pub enum PagingOperation {
         /// The pages.
         pages: Vec<GuestRange>,
     },
-    /// `UNMAP_APERTURE_SEGMENT`: it has none any more. When the call returns, nothing refers to them.
+    /// `UNMAP_APERTURE_SEGMENT`: it has none any more. When the call returns, nothing refers to them, but for a unit
+    /// that was lost in a hang, which may still read them.
     UnmapApertureSegment {
         /// The process that owns the allocation.
         process: KmdProcessHandle,
