@@ -6,12 +6,13 @@
 
 mod support;
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, Condvar, Mutex};
 
 use rondo_adapter::adapter::Adapter;
 use rondo_adapter::clock::Clock;
 use rondo_adapter::ddi::*;
-use rondo_adapter::gpu::{AbortUnit, RendererFactory, SoftwareGpuConfig};
+use rondo_adapter::gpu::{AbortUnit, RendererFactory, SoftwareGpuConfig, WorkerHook};
 use rondo_adapter::handle::*;
 use rondo_adapter::scheduling_log::{ContextState, LogEntry, LogReader, SchedulingLog};
 use rondo_adapter::status::NtStatus::*;
@@ -415,5 +416,58 @@ fn given_an_engine_that_is_reset_by_hand_nobody_runs_there_until_it_is_resumed()
     assert_eq!(ddi.resume_hw_engine(0), OK);
     assert_eq!(good.told.wait_for(1)[0].status, OK);
     assert_eq!(bad.statistics().gpu, UNIT, "the stop is the guilty VM's");
+    hanging.release();
+}
+
+/// Holds the first VM's first worker before its first unit.
+#[derive(Debug)]
+struct Late(Barrier, AtomicBool);
+
+impl WorkerHook for Late {
+    fn on_start(&self) {
+        let of_first = std::thread::current().name() == Some("gpu-vm-1");
+        if of_first && !self.1.swap(true, Ordering::SeqCst) {
+            self.0.wait();
+        }
+    }
+}
+
+#[test]
+fn given_a_worker_that_comes_after_the_timeout_its_unit_is_watched_all_the_same() {
+    let hanging = Hanging::new(1);
+    let late = Arc::new(Late(Barrier::new(2), AtomicBool::new(false)));
+    let strict = Quarantine {
+        resets: 1,
+        within: TIMEOUT,
+    };
+    let ddi = start(SoftwareGpuConfig {
+        clock: hanging.clock.clone(),
+        renderer: Arc::new(hanging.clone()),
+        quarantine: Some(strict),
+        worker_hook: Some(late.clone()),
+        ..SoftwareGpuConfig::default()
+    });
+    let [vm, _other] = vms(&ddi);
+    let image = vm.backed_image(SMALL);
+    let idle = vm.statistics().memory;
+    vm.submit(TestVm::transfer(image, SMALL)).unwrap();
+    hanging.clock.advance(TIMEOUT);
+    // Locked out, and after the reset that found no unit.
+    while vm.statistics().memory > idle {
+        std::thread::yield_now();
+    }
+    ddi.pardon(vm.worker).unwrap();
+    vm.submit(TestVm::transfer(image, SMALL)).unwrap();
+    late.0.wait();
+    hanging.wait_for_hang(1);
+    assert!(vm.told.lost().is_empty());
+    hanging.clock.advance(TIMEOUT);
+    let told = vm.told.wait_for(2);
+    let lost = refused(GraphicsGpuExceptionOnDevice);
+    assert_eq!(
+        ends(&told, vm.queue),
+        [(1, refused(AccessDenied)), (2, lost)]
+    );
+    assert_eq!(vm.told.lost().len(), 1);
     hanging.release();
 }

@@ -120,6 +120,8 @@ impl Crew {
         let mut post = vm.post();
         let mut state = vm.state();
         let Some(running) = state.running.take_if(|running| running.report == report) else {
+            // It has ended, or its worker has not come to begin it.
+            state.overdue = Some(report);
             return false;
         };
         log::warn!(

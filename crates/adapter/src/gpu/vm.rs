@@ -155,6 +155,8 @@ pub(super) struct VmState {
     pub(super) log: Option<ContextLog>,
     /// What the worker is in.
     pub(super) running: Option<Running>,
+    /// The report that a reset was meant for which found no unit: with it no unit begins any more, since nobody would watch it.
+    pub(super) overdue: Option<u64>,
     /// Which worker serves the VM. One with another number was lost in a unit: nothing that it brings counts.
     pub(super) worker: u64,
 }
@@ -184,6 +186,7 @@ impl Vm {
             progress: Progress::default(),
             log: None,
             running: None,
+            overdue: None,
             worker: 0,
         };
         let vm = Self {

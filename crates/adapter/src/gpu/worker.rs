@@ -131,9 +131,12 @@ impl Worker {
     fn unit(&mut self, engine: EngineId, now: Nanos) -> Result<Untold, Lost> {
         let units = self.vm.units.enter();
         let mut state = self.vm.state();
+        let overdue = state.overdue.take() == Some(self.reports);
         let begun = match state.phase {
             // Whoever destroys the VM has waited for the last unit.
             Phase::Destroyed => None,
+            // The report takes the engine away; the next grant is watched anew.
+            Phase::Live | Phase::Failed if overdue => None,
             Phase::Live | Phase::Failed => state.begin(),
         };
         state.log_unit(begun.as_ref().map(|&(queue, _)| queue), engine, now);
