@@ -262,6 +262,14 @@ impl Guest {
         }
     }
 
+    /// It was stopped on request, perhaps before it had shown anything: that is worth a warning, and no failure of the others.
+    pub fn excuse_missing_picture(&mut self) {
+        if let Err(failure @ Failure::NoPicture { .. }) = &self.written {
+            log::warn!("{failure}");
+            self.written = Ok(());
+        }
+    }
+
     /// How it ended, and whether its last screenshot could be written. To be called when it was retired.
     pub fn finish(self) -> (VmOutcome, Result<(), Failure>) {
         let outcome = match self.state {

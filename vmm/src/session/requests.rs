@@ -69,6 +69,9 @@ impl Session {
                 let index = self.index(vm.as_deref())?;
                 self.guest_at(index)?.stop();
                 self.retire(index);
+                if let Some(guest) = self.guests.get_mut(index) {
+                    guest.excuse_missing_picture();
+                }
             }
             Request::Report => return Ok(Answer::Report(self.report())),
         }
