@@ -115,6 +115,10 @@ fn judge(section: &mut Section, name: &str, engines: u16, by_size: &[(u32, Measu
             }
         }
     }
+    // On several engines, the default policy stands for all; the table has the others.
+    if engines > 1 && name != POLICIES[0].1 {
+        return;
+    }
     if let (Some((_, few)), Some((_, many))) = (of(100), of(10_000)) {
         let plural = if engines == 1 { "engine" } else { "engines" };
         for (kind, few, many) in [

@@ -5,8 +5,8 @@
 //! long, as a worker has whose VM waited for another one's slice to end.
 
 use std::hint;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Barrier, OnceLock};
 use std::thread::{self, Thread};
 
 use rondo_adapter::clock::{Clock, MonotonicClock};
@@ -44,6 +44,8 @@ struct Table {
     /// When the turn was passed on.
     passed: AtomicU64,
     threads: [OnceLock<Thread>; 2],
+    /// Nobody plays before both are known.
+    ready: Barrier,
 }
 
 /// So many wake-ups, each after `work` of spinning, from just before the call that wakes to the first look at the clock by
@@ -56,13 +58,12 @@ pub fn wake_ups(way: Way, place: Place, work: Nanos, count: usize) -> Samples {
         turn: AtomicU32::new(0),
         passed: AtomicU64::new(0),
         threads: [OnceLock::new(), OnceLock::new()],
+        ready: Barrier::new(2),
     };
     let samples = thread::scope(|scope| {
         let players = [0, 1].map(|me| {
             let table = &table;
-            let player = scope.spawn(move || table.play(me, work, count / 2));
-            let _ = table.threads[me as usize].set(player.thread().clone());
-            player
+            scope.spawn(move || table.play(me, work, count / 2))
         });
         players
             .into_iter()
@@ -91,6 +92,9 @@ impl Table {
         }
         let mut samples = Vec::with_capacity(count);
         let other = 1 - me;
+        let first = self.threads[me as usize].set(thread::current()).is_ok();
+        debug_assert!(first, "each has its place");
+        self.ready.wait();
         for round in 0..count {
             while self.turn.load(Ordering::SeqCst) != me {
                 match self.way {
@@ -110,11 +114,13 @@ impl Table {
             }
             self.passed.store(self.clock.now().0, Ordering::SeqCst);
             self.turn.store(other, Ordering::SeqCst);
-            match (self.way, self.threads[other as usize].get()) {
-                (Way::Park, Some(thread)) => thread.unpark(),
-                (Way::Futex, _) => futex::wake(&self.turn),
-                // It is being started, and looks at the turn before it sleeps.
-                (Way::Park, None) => {}
+            match self.way {
+                Way::Park => {
+                    if let Some(thread) = self.threads[other as usize].get() {
+                        thread.unpark();
+                    }
+                }
+                Way::Futex => futex::wake(&self.turn),
             }
         }
         samples
