@@ -12,7 +12,7 @@ use std::sync::{Arc, Barrier, Condvar, Mutex};
 use rondo_adapter::adapter::Adapter;
 use rondo_adapter::clock::Clock;
 use rondo_adapter::ddi::*;
-use rondo_adapter::gpu::{AbortUnit, RendererFactory, SoftwareGpuConfig, WorkerHook};
+use rondo_adapter::gpu::{AbortUnit, Placement, RendererFactory, SoftwareGpuConfig, WorkerHook};
 use rondo_adapter::handle::*;
 use rondo_adapter::scheduling_log::{ContextState, LogEntry, LogReader, SchedulingLog};
 use rondo_adapter::status::NtStatus::*;
@@ -91,7 +91,12 @@ impl Hanging {
     }
 
     fn release(&self) {
-        self.shared.0.lock().unwrap().let_go = usize::MAX;
+        self.let_go(usize::MAX);
+    }
+
+    /// Lets the first so many units go that hang.
+    fn let_go(&self, units: usize) {
+        self.shared.0.lock().unwrap().let_go = units;
         self.shared.1.notify_all();
     }
 }
@@ -232,6 +237,32 @@ fn given_a_unit_that_hangs_forever_only_its_context_dies_and_its_vm_pays_for_the
     }
     assert_eq!(bad.told.completions().len(), 6);
     assert_eq!(bad.statistics().gpu, paid.gpu);
+}
+
+#[test]
+fn given_a_thread_that_comes_back_while_its_vm_runs_another_unit_it_leaves_and_changes_nothing() {
+    let hanging = Hanging::new(1);
+    let ddi = hanging.start(None);
+    let [vm, _other] = vms(&ddi);
+    let image = vm.backed_image(SMALL);
+    vm.submit(TestVm::transfer(image, SMALL)).unwrap();
+    hanging.wait_for_hang(1);
+    hanging.clock.advance(TIMEOUT);
+    vm.told.wait_for(1);
+    let (_, queue) = vm.another_context();
+    vm.submit_to(queue, TestVm::transfer(image, SMALL)).unwrap();
+    hanging.wait_for_hang(2);
+    let (units, renderers) = (vm.statistics().units, Arc::strong_count(&hanging.shared));
+    hanging.let_go(1);
+    // Its thread ends, and its renderer with it.
+    while Arc::strong_count(&hanging.shared) == renderers {
+        std::thread::yield_now();
+    }
+    assert_eq!(vm.statistics().units, units);
+    hanging.release();
+    let told = vm.told.wait_for(2);
+    assert_eq!(ends(&told, queue), [(2, OK)]);
+    assert_eq!(vm.statistics().resets, 1);
 }
 
 #[test]
@@ -424,11 +455,12 @@ fn given_an_engine_that_is_reset_by_hand_nobody_runs_there_until_it_is_resumed()
 struct Late(Barrier, AtomicBool);
 
 impl WorkerHook for Late {
-    fn on_start(&self) {
+    fn on_start(&self) -> Placement {
         let of_first = std::thread::current().name() == Some("gpu-vm-1");
         if of_first && !self.1.swap(true, Ordering::SeqCst) {
             self.0.wait();
         }
+        Placement::Anywhere
     }
 }
 
