@@ -14,7 +14,6 @@ use serde_json::Value;
 
 use super::document;
 use super::machine::{self, Machine};
-use crate::programs;
 
 /// How to measure.
 #[derive(Debug, Args)]
@@ -104,13 +103,19 @@ pub fn run(options: &Options) -> Result<()> {
 fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let arguments = ["build", "--release", "--package", "rondo-bench"];
-    let messages = programs::output(
-        Command::new(cargo)
-            .args(arguments)
-            .args(["--message-format", "json-render-diagnostics"])
-            .current_dir(workspace_root())
-            .env("CARGO_TARGET_DIR", target_folder()),
-    )?;
+    let output = Command::new(cargo)
+        .args(arguments)
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(workspace_root())
+        .env("CARGO_TARGET_DIR", target_folder())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("the program that measures does not build; the compiler's messages are above");
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
     executable(&messages).context("cargo did not say where it put the program that measures")
 }
 
