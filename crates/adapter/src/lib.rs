@@ -39,7 +39,6 @@ pub mod ddi;
 pub mod gpu;
 pub mod guid;
 pub mod handle;
-mod host_thread;
 pub mod journal;
 pub mod recorder;
 pub mod scheduling_log;

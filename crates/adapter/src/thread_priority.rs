@@ -18,7 +18,7 @@ use std::thread;
 
 use rondo_scheduler::Nanos;
 
-use crate::gpu::{Placement, WorkerHook};
+use crate::gpu::WorkerHook;
 
 /// `struct sched_attr` as Linux 3.14 published it; later fields are optional.
 #[derive(Debug, Default)]
@@ -146,16 +146,10 @@ fn set(attributes: &SchedAttr) -> io::Result<()> {
 }
 
 impl WorkerHook for PromptWorkers {
-    /// A thread that was granted real time goes where its engine is: nobody there can keep it waiting.
-    fn on_start(&self) -> Placement {
-        let granted = self.apply();
-        match &granted {
+    fn on_start(&self) {
+        match self.apply() {
             Ok(granted) => log::debug!("a GPU worker runs as {granted:?}"),
             Err(error) => log::debug!("a GPU worker has no short slice: {error}"),
-        }
-        match granted {
-            Ok(Granted::RealTime) => Placement::EnginesCore,
-            Ok(Granted::Nice(_)) | Err(_) => Placement::Anywhere,
         }
     }
 }

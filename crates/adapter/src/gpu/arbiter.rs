@@ -14,7 +14,6 @@ use rondo_scheduler::{
 
 use crate::clock::Clock;
 use crate::ddi::DdiResult;
-use crate::gpu::engine_cores::EngineCores;
 use crate::gpu::signals::Signals;
 use crate::gpu::timer::{Chore, Ring, Timer};
 use crate::journal::JournalSink;
@@ -105,33 +104,24 @@ pub(super) struct Arbiter {
     clock: Arc<dyn Clock>,
     core: Mutex<Core>,
     timer: Timer,
-    cores: EngineCores,
 }
 
 /// Workers to wake once the lock is free; more than one only where an event frees several engines. Chores are rare.
 #[derive(Debug, Default)]
 struct Woken {
-    first: Option<Granted>,
-    others: Vec<Granted>,
+    first: Option<Arc<Signals>>,
+    others: Vec<Arc<Signals>>,
     chores: Vec<Chore>,
     /// Which request to be woken, and for when: they may overtake each other once the lock is free.
     timer: Option<(u64, Nanos)>,
 }
 
-/// A worker that was granted an engine, and when.
-#[derive(Debug)]
-struct Granted {
-    signals: Arc<Signals>,
-    engine: EngineId,
-    now: Nanos,
-}
-
 impl Woken {
-    fn push(&mut self, granted: Granted) {
+    fn push(&mut self, signals: &Arc<Signals>) {
         if self.first.is_none() {
-            self.first = Some(granted);
+            self.first = Some(Arc::clone(signals));
         } else {
-            self.others.push(granted);
+            self.others.push(Arc::clone(signals));
         }
     }
 }
@@ -161,13 +151,7 @@ impl Arbiter {
                 alarms: 0,
             }),
             timer: Timer::default(),
-            cores: EngineCores::default(),
         })
-    }
-
-    /// From now on workers who let themselves be kept on their engine's core are.
-    pub(super) fn keep_on(&mut self, cores: EngineCores) {
-        self.cores = cores;
     }
 
     /// The present instant.
@@ -393,11 +377,6 @@ impl Arbiter {
         self.timer.stop();
     }
 
-    /// Keeps a worker where its engine is.
-    pub(super) fn settle(&self, signals: &Signals, engine: EngineId, now: Nanos) {
-        signals.berth.send_to(self.cores.at(engine, now));
-    }
-
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -443,11 +422,7 @@ impl Arbiter {
                         seat.charges.add_wait(waited);
                     }
                     seat.signals.grant(engine);
-                    woken.push(Granted {
-                        signals: Arc::clone(&seat.signals),
-                        engine,
-                        now,
-                    });
+                    woken.push(&seat.signals);
                 }
                 // A unit is the preemption point: the report of the one that runs is answered by `Revoke`.
                 Action::Preempt { .. } => {}
@@ -476,10 +451,11 @@ impl Arbiter {
     }
 
     fn wake(&self, woken: Woken) {
-        for granted in woken.first.into_iter().chain(woken.others) {
-            // First: moving a thread that sleeps costs nothing.
-            self.settle(&granted.signals, granted.engine, granted.now);
-            granted.signals.wake();
+        if let Some(first) = woken.first {
+            first.wake();
+        }
+        for signals in woken.others {
+            signals.wake();
         }
         for chore in woken.chores {
             self.timer.leave(chore);

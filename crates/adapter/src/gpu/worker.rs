@@ -97,7 +97,6 @@ impl Worker {
         let mut began = self.arbiter.now();
         let mut oldest = None;
         loop {
-            self.arbiter.settle(&self.vm.signals, engine, began);
             let untold = self.unit(engine, began)?;
             let Reported {
                 keeps,

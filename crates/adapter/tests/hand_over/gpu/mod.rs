@@ -3,8 +3,6 @@
 
 #[path = "../../../src/gpu/arbiter.rs"]
 mod arbiter;
-#[path = "../../../src/gpu/engine_cores.rs"]
-mod engine_cores;
 #[path = "../../../src/gpu/signals.rs"]
 mod signals;
 #[path = "../../../src/gpu/timer.rs"]
