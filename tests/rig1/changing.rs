@@ -49,8 +49,8 @@ fn given_busy_vms_when_one_is_added_and_stopped_then_everybody_has_what_is_promi
         // What is promised to nobody goes to those who ask.
         for window in [before, after] {
             let scene = Scene::new(&schedule, window);
-            scene.all_asked(&["a", "b"])?;
             assert_eq!(scene.of_time("guest"), 0, "it was not there; {scene}");
+            let scene = scene.while_all_ask(&["a", "b"])?;
             for (vm, percent) in [("a", 50), ("b", 20)] {
                 let least = percent * 10_000 - TOLERANCE_PPM;
                 scene.in_range(vm, scene.share(vm), least..1_000_001)?;
@@ -76,8 +76,7 @@ fn given_vms_that_take_turns_when_the_policy_becomes_guaranteed_then_each_has_it
         let after = stage.act(2.0);
         let (schedule, report) = stage.close();
         assert_eq!(report["policy"], "guaranteed");
-        let scene = Scene::new(&schedule, before);
-        scene.all_asked(&["a", "b"])?;
+        let scene = Scene::new(&schedule, before).while_all_ask(&["a", "b"])?;
         scene.in_range("a", scene.share("a"), 300_000..700_000)?;
         Scene::new(&schedule, after).divided(&[("a", 80), ("b", 20)])
     });

@@ -20,8 +20,7 @@ fn given_fixed_slots_when_one_vm_sleeps_then_its_slots_stay_idle_and_the_others_
         );
         let window = stage.act(3.0);
         let (schedule, report) = stage.close();
-        let scene = Scene::new(&schedule, window);
-        scene.all_asked(&["b", "c"])?;
+        let scene = Scene::new(&schedule, window).while_all_ask(&["b", "c"])?;
         for (index, vm, percent) in [(1, "b", 30), (2, "c", 20)] {
             let slot = FRAME_NS * percent / 100;
             // What is left of a slot is used only if the longest unit expected fits.
@@ -64,8 +63,7 @@ fn given_best_effort_when_all_vms_ask_then_nobody_starves_and_no_guarantee_count
         );
         let window = stage.act(3.0);
         let (schedule, _) = stage.close();
-        let scene = Scene::new(&schedule, window);
-        scene.all_asked(&["a", "b", "c"])?;
+        let scene = Scene::new(&schedule, window).while_all_ask(&["a", "b", "c"])?;
         for vm in ["a", "b", "c"] {
             scene.in_range(vm, scene.share(vm), 200_000..500_000)?;
         }

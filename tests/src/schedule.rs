@@ -47,6 +47,27 @@ impl Spans {
         self.0.iter().map(part).sum()
     }
 
+    /// What both cover, in pieces.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        let part = |a: &Window, b: &Window| a.start.max(b.start)..a.end.min(b.end);
+        let pairs = (self.0.iter()).flat_map(|a| other.0.iter().map(move |b| part(a, b)));
+        Self(pairs.filter(|both| both.start < both.end).collect())
+    }
+
+    /// Those that last so long at least.
+    #[must_use]
+    pub fn lasting(mut self, least: u64) -> Self {
+        self.0.retain(|span| span.end - span.start >= least);
+        self
+    }
+
+    /// How long all of them last.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.0.iter().map(|span| span.end - span.start).sum()
+    }
+
     /// They and the gaps between them that are no longer than `gap`.
     #[must_use]
     pub fn bridged(&self, gap: u64) -> Self {
@@ -118,12 +139,6 @@ impl Schedule {
         vms.find(|vm| vm.name == name)
             .with_context(|| format!("no VM {name} in the trace"))
     }
-
-    /// Engine time that all VMs together used in `window`.
-    #[must_use]
-    pub fn busy(&self, window: &Window) -> u64 {
-        self.vms.iter().map(|vm| vm.ran.within(window)).sum()
-    }
 }
 
 fn vm(trace: &Trace, uuid: u64, track: &Track) -> Result<VmSchedule> {
@@ -167,6 +182,11 @@ mod tests {
         assert_eq!(spans.within(&(0..100)), 40);
         assert_eq!(spans.within(&(35..55)), 10);
         assert_eq!(spans.within(&(41..49)), 0);
+        let others = Spans::covering(vec![0..12, 38..55]);
+        let common = spans.common(&others);
+        assert_eq!(common.each(), [10..12, 38..40, 50..55]);
+        assert_eq!(common.length(), 9);
+        assert_eq!(common.lasting(3).length(), 5);
         assert_eq!(spans.bridged(9).each(), [10..40, 50..60]);
         assert_eq!(spans.bridged(10).each().first(), Some(&(10..60)));
     }
