@@ -370,14 +370,6 @@ pub const DEFECTS: &[Defect] = &[
         test: BOUND_HANGS,
     },
     Defect {
-        name: "hang/goes-on-after-a-reset",
-        file: "src/running.rs",
-        find: "engine.preempted || holder.hung;",
-        replace: "engine.preempted;",
-        binary: PROOF,
-        test: HANGS,
-    },
-    Defect {
         name: "hang/never-noticed",
         file: "src/scheduler.rs",
         find: "if self.watch_at.is_none_or(|at| at > now) {",
@@ -424,14 +416,6 @@ pub const DEFECTS: &[Defect] = &[
         replace: "found.free(whole).saturating_add(2 * own)",
         binary: PROOF,
         test: ADMISSION,
-    },
-    Defect {
-        name: "loan/owner-waits",
-        file: "src/running.rs",
-        find: "            return engine.discipline.has_queued();\n",
-        replace: "            return false;\n",
-        binary: PROOF,
-        test: BOUND,
     },
     Defect {
         name: "loan/none",
