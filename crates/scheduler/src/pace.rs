@@ -2,7 +2,7 @@
 //! A VM's limit: after each stretch on an engine it stays away until the stretch fits under the limit.
 //!
 //! A *stretch* is what a VM runs between being granted an engine and giving it back; it is at most the longer of its slice
-//! and its longest unit, call it `L`. After a stretch of work `u` that began at `b`, the next may begin at
+//! and its longest unit (under `fixed` its slot and one unit, where that does not fit), call it `L`. After a stretch of work `u` that began at `b`, the next may begin at
 //! `b + u/limit` at the earliest. So in every window of length `T` the VM runs at most `limit * T + L`: the stretches that
 //! begin in the window, but the last, each fill their own `u/limit` of it; a stretch that reaches into the window from
 //! before by `x` keeps the next one away for at least `x/limit`; and the last adds at most `L`. Checked by

@@ -36,7 +36,7 @@ pub struct VmProfile {
     pub guarantee: Ppm,
     /// The part of an engine that it never exceeds, not less than the guarantee; `None`: unused time of others is lent to
     /// it. In every window of length `T` the VM runs at most `limit * T` and one stretch more, a stretch being the longer of
-    /// its slice (under `fixed`, its slot) and its longest unit. A VM with a limit is promised the limit before the guarantee's latency.
+    /// its slice and its longest unit (under `fixed`, its slot and one unit). A VM with a limit is promised the limit before the guarantee's latency.
     pub limit: Option<Ppm>,
     /// How long it keeps the engine before another VM with an equal claim is preferred. Zero: decided after each unit.
     /// Under `best-effort`, the length of a turn; under `fixed`, where slots follow from guarantees, it does not count.

@@ -4,6 +4,7 @@
 mod apt;
 mod bench;
 mod closing_line;
+mod mutants;
 mod prepare;
 mod programs;
 mod test;
@@ -26,6 +27,8 @@ enum Chore {
     Prepare,
     /// Measures, and writes down what was measured.
     Bench(bench::Options),
+    /// Breaks the scheduler on purpose, and demands that tests notice.
+    Mutants(mutants::Options),
     /// Runs every test: units and properties, then rig 1 (bare-metal guests), then rig 2 (stock Linux guests).
     Test(test::Options),
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Prepare => prepare::run(),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Mutants(options) => mutants::run(&options),
         Chore::Test(options) => test::run(&options),
     };
     match done {
