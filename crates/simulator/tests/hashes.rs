@@ -48,7 +48,7 @@ fn given_the_scenarios_of_the_repository_then_their_traces_are_the_published_one
         ("561bc642504298c5", of(bursts, Contender::Fixed, 1)),
         ("8c48a29451fcab4f", of(noisy, Contender::BestEffort, 1)),
         ("322386d34e183f19", of(focus, Contender::Guaranteed, 1)),
-        ("0f3e1d657ce891be", of(switch, Contender::Guaranteed, 1)),
+        ("4e875154f0d471e2", of(switch, Contender::Guaranteed, 1)),
         ("a05e9fb1260e0e99", of(frames, Contender::Eevdf, 1)),
     ]);
 }
@@ -86,7 +86,7 @@ fn given_random_set_ups_then_their_traces_are_the_published_ones() {
             of(8, Trouble::Liars, Contender::Guaranteed),
         ),
         (
-            "01fe2b09266ad895",
+            "b3cda0e92bd17c8b",
             of(9, Trouble::SwitchCost, Contender::Guaranteed),
         ),
     ]);
