@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! Rig 1: the `rondo` command with its bare-metal guest, on this machine's own KVM, as a user runs it.
 
+mod changing;
 mod drawing;
 mod machine_time;
+mod policies;
 mod sharing;
+mod stage;
 mod stopping;
 mod terminal;
 mod tracing;

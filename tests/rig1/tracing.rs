@@ -73,11 +73,20 @@ fn given_a_run_to_its_end_then_the_trace_and_the_report_have_the_same_gpu_time_t
 }
 
 #[test]
-fn given_a_demo_then_the_trace_has_a_track_for_each_vm_process_and_context_and_the_counters() {
+fn given_a_demo_under_any_policy_then_the_trace_has_a_track_for_each_vm_process_and_context_and_the_counters()
+ {
+    for policy in ["guaranteed", "fixed", "fair", "best-effort"] {
+        demo_is_traced(policy);
+    }
+}
+
+fn demo_is_traced(policy: &str) {
     let _machine = machine_time::together();
     let place = tempdir().unwrap();
     let arguments = [
         "demo",
+        "--policy",
+        policy,
         "--seconds",
         "1",
         "--trace",
@@ -91,7 +100,7 @@ fn given_a_demo_then_the_trace_has_a_track_for_each_vm_process_and_context_and_t
     let trace = read(place.path());
     let vms = trace.under(None);
     let names: Vec<_> = vms.iter().map(|(_, vm)| vm.name.as_str()).collect();
-    assert_eq!(names, ["vm1", "vm2"]);
+    assert_eq!(names, ["vm1", "vm2"], "{policy}");
     let mut turns: Vec<(u64, u64)> = Vec::new();
     for (index, &(uuid, vm)) in vms.iter().enumerate() {
         let time = running_time(&trace, uuid, vm);
@@ -107,7 +116,51 @@ fn given_a_demo_then_the_trace_has_a_track_for_each_vm_process_and_context_and_t
     }
     turns.sort_unstable();
     let both = turns.windows(2).find(|pair| pair[0].1 > pair[1].0);
-    assert_eq!(both, None, "one engine ran two VMs");
+    assert_eq!(both, None, "one engine ran two VMs under {policy}");
+}
+
+#[test]
+fn given_several_engines_then_each_has_a_track_that_agrees_with_the_vms_to_the_nanosecond() {
+    let _machine = machine_time::together();
+    let place = tempdir().unwrap();
+    let arguments = [
+        "demo",
+        "--guarantee",
+        "60,60,20",
+        "--engines",
+        "2",
+        "--seconds",
+        "1",
+        "--trace",
+        "t.pftrace",
+    ];
+    let ended = rondo::run(place.path(), &arguments).unwrap();
+    assert!(matches!(ended.code(), Some(0 | 1)), "{}", ended.stderr);
+    let trace = read(place.path());
+    let top = trace.under(None);
+    let names: Vec<_> = top.iter().map(|(_, track)| track.name.as_str()).collect();
+    assert_eq!(names, ["engines", "vm1", "vm2", "vm3"]);
+    let engines = trace.under(Some(top[0].0));
+    let names: Vec<_> = (engines.iter())
+        .map(|(_, engine)| engine.name.as_str())
+        .collect();
+    assert_eq!(names, ["engine 0", "engine 1"]);
+    for (_, engine) in &engines {
+        assert_apart(engine);
+        assert!(!engine.slices.is_empty(), "{} did nothing", engine.name);
+    }
+    for (_, vm) in &top[1..] {
+        let on_engines: u64 = engines
+            .iter()
+            .map(|(_, engine)| engine.time(&vm.name))
+            .sum();
+        assert_eq!(on_engines, vm.time("running"), "{}", vm.name);
+        let turns = engines.iter().flat_map(|(_, engine)| &engine.slices);
+        let mut turns: Vec<_> = turns.filter(|turn| turn.name == vm.name).collect();
+        turns.sort_unstable_by_key(|turn| turn.start);
+        let both = turns.windows(2).find(|pair| pair[0].end > pair[1].start);
+        assert_eq!(both, None, "{} on two engines at a time", vm.name);
+    }
 }
 
 #[test]

@@ -179,13 +179,147 @@ fn given_a_screenshot_in_a_folder_that_is_not_there_then_the_file_is_named() {
 }
 
 #[test]
+fn given_a_journal_that_cannot_be_written_then_the_file_is_named() {
+    let run = |file| {
+        [
+            "run",
+            "--kernel",
+            GUEST,
+            "--cmdline",
+            "frames=20",
+            "--record",
+            file,
+        ]
+    };
+    mistake(&[], &run("nowhere/journal"), 1, &["nowhere/journal"]);
+    let place = tempdir().unwrap();
+    let ended = rondo::run(place.path(), &run("/dev/full")).unwrap();
+    assert_eq!(ended.code(), Some(1));
+    assert!(ended.stdout.contains("rondo-guest: bye"));
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains("/dev/full"), "{}", ended.stderr);
+}
+
+#[test]
 fn given_a_demo_that_promises_too_much_then_the_sum_is_named() {
     mistake(
         &[],
         &["demo", "--guarantee", "75,50", "--seconds", "1"],
-        1,
-        &["125%"],
+        2,
+        &["125%", "guarantee"],
     );
+}
+
+#[test]
+fn given_engines_policy_or_quarantine_that_make_no_sense_then_flag_and_choices_are_named() {
+    for command in [&["run", "--kernel", GUEST][..], &["demo"][..]] {
+        for (flag, value, names) in [
+            ("--engines", "0", "1 to 64, or auto"),
+            ("--engines", "65", "1 to 64, or auto"),
+            ("--engines", "many", "1 to 64, or auto"),
+            ("--policy", "first-come", "best-effort"),
+            ("--reserve", "101%", "0% to 100%"),
+            ("--host-guarantee", "some", "0% to 100%"),
+            ("--quarantine", "3", "3/60s, or off"),
+            ("--quarantine", "0/60s", "3/60s, or off"),
+        ] {
+            let arguments = [command, &[flag, value]].concat();
+            mistake(&[], &arguments, 2, &[flag, value, names]);
+        }
+    }
+}
+
+#[test]
+fn given_more_kept_back_than_an_engine_then_both_flags_and_the_sum_are_named() {
+    let kept = ["--reserve", "60%", "--host-guarantee", "50%"];
+    let arguments = [&["demo", "--seconds", "1"][..], &kept].concat();
+    let names = ["--reserve 60%", "--host-guarantee 50%", "110%"];
+    mistake(&[], &arguments, 2, &names);
+    let arguments = ["demo", "--seconds", "1", "--reserve", "10%"];
+    mistake(&[], &arguments, 2, &["100%", "10% more"]);
+    let arguments = ["demo", "--guarantee", "95", "--reserve", "10%"];
+    mistake(&[], &arguments, 2, &["95%", "90%", "--reserve"]);
+}
+
+#[test]
+fn given_gpu_keys_that_contradict_each_other_then_the_key_and_the_remedy_are_named() {
+    for (gpu, names) in [
+        (
+            "mode=client,guarantee=20%",
+            ["gpu.guarantee", "--host-guarantee"],
+        ),
+        ("grace=3ms,slice=2ms", ["gpu.grace", "gpu.slice"]),
+        ("hang-timeout=0ms", ["gpu.hang-timeout", "1ms to 60s"]),
+        ("hang-timeout=61s", ["gpu.hang-timeout", "1ms to 60s"]),
+        ("priority=urgent", ["priority", "high"]),
+        ("mode=guest", ["mode", "client"]),
+        ("guarantee=50%,limit=25%", ["gpu.limit", "guarantee of 50%"]),
+    ] {
+        let arguments = ["run", "--kernel", GUEST, "--gpu", gpu];
+        mistake(&[], &arguments, 2, &names);
+    }
+    let file = format!("kernel = \"{GUEST}\"\n[gpu]\nmode = \"client\"\nguarantee = \"20%\"\n");
+    let names = ["client", "--host-guarantee"];
+    mistake(
+        &[("client.toml", &file)],
+        &["run", "client.toml"],
+        1,
+        &names,
+    );
+}
+
+#[test]
+fn given_ctl_values_that_make_no_sense_then_nobody_is_asked() {
+    for (request, names) in [
+        (&["policy", "chaos"][..], "best-effort"),
+        (&["slice", "1us"], "100us to 100ms"),
+        (&["slice", "2"], "2ms"),
+        (&["limit", "0%"], "stop"),
+        (&["limit", "all"], "none"),
+        (&["priority", "urgent"], "high"),
+        (&["guarantee", "101%"], "0% to 100%"),
+        (&["add"], "VM.toml"),
+    ] {
+        let arguments = [&["ctl", "silence"][..], request].concat();
+        mistake(&[], &arguments, 2, &[names]);
+    }
+}
+
+#[test]
+fn given_requests_that_a_running_rondo_cannot_grant_then_it_says_why_and_runs_on() {
+    let place = tempdir().unwrap();
+    let vm = |name: &str, text: &str| std::fs::write(place.path().join(name), text).unwrap();
+    vm("a.toml", &self::vm("60%"));
+    vm("large.toml", &self::vm("50%"));
+    vm(
+        "wrong.toml",
+        "kernel = \"nowhere\"\n[gpu]\nguarantee = \"10%\"\n",
+    );
+    vm("typo.toml", "kernle = \"k\"\n");
+    let mut running = rondo::start(place.path(), &["run", "a.toml", "--control", "s"]).unwrap();
+    running
+        .wait_until("its socket", |_| place.path().join("s").exists())
+        .unwrap();
+    for (request, names) in [
+        (
+            &["add", "large.toml"][..],
+            &["large", "50%", "40% of an engine is free", "10% too much"][..],
+        ),
+        (&["add", "a.toml"], &["'a'", "another name"]),
+        (&["add", "typo.toml"], &["typo.toml", "line 1", "kernle"]),
+        (&["add", "absent.toml"], &["absent.toml"]),
+        (&["add", "wrong.toml"], &["wrong", "nowhere"]),
+        (&["--vm", "b", "stop"], &["'b'", "there are: a"]),
+        (&["limit", "30%"], &["30%", "guarantee of 60%"]),
+    ] {
+        let arguments = [&["ctl", "s"][..], request].concat();
+        judge(place.path(), &arguments, 1, names);
+    }
+    // What was refused has left nothing behind: the rest is free still.
+    let ended = rondo::run(place.path(), &["ctl", "s", "guarantee", "100%"]).unwrap();
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    running.signal("TERM").unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(0));
 }
 
 #[test]

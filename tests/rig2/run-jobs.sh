@@ -9,8 +9,9 @@ for job in jobs/*; do
     out=$(mktemp -d)
     echo "@@job $name"
     sh ./drive-job.sh "$job" "$out" "$(cat seconds)"
-    # Interrupts get lost now and then where a processor with virtualisation is emulated too: a guest that stood still has a
-    # second chance, and what it left the first time is kept.
+    # In QEMU's emulation of SVM a guest now and then faults on an address of the first-level kernel, the one behind its VMRUN, again
+    # and again, and the stack of that kernel was found overwritten. No program in the machine can do that. A guest that stood
+    # still has a second chance, and what it left the first time is kept.
     if [ "$(cat "$out/exit")" = timeout ]; then
         echo "@@job-again $name"
         mkdir -p "stuck/$name"

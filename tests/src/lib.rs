@@ -17,4 +17,5 @@ pub mod machine;
 pub mod perfetto;
 pub mod picture;
 pub mod rondo;
+pub mod schedule;
 pub mod smpte;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-//! The `rondo` command, run as a user would run it, and how it ends.
+//! The `rondo` command, and its simulator, run as a user would run them, and how they end.
 
 use std::env;
 use std::fs;
@@ -29,20 +29,33 @@ pub fn binary() -> Result<PathBuf> {
     if let Some(named) = env::var_os("RONDO_BIN") {
         return Ok(PathBuf::from(named));
     }
-    let built = BUILT.get_or_init(|| {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = Command::new(cargo)
-            .args(["build", "--quiet", "--release", "--package", "rondo"])
-            .current_dir(workspace_root())
-            .status()
-            .map_err(|error| format!("cannot run cargo: {error}"))?;
-        if status.success() {
-            Ok(target_folder().join("release/rondo"))
-        } else {
-            Err("rondo does not build".to_owned())
-        }
-    });
+    let built = BUILT.get_or_init(|| release_build("rondo"));
     built.clone().map_err(anyhow::Error::msg)
+}
+
+/// The `rondo-simulator` binary: `$RONDO_SIMULATOR_BIN`, otherwise a release build made now.
+fn simulator() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    if let Some(named) = env::var_os("RONDO_SIMULATOR_BIN") {
+        return Ok(PathBuf::from(named));
+    }
+    let built = BUILT.get_or_init(|| release_build("rondo-simulator"));
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+/// Builds the package and names its binary, which has the same name.
+fn release_build(package: &str) -> Result<PathBuf, String> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--release", "--package", package])
+        .current_dir(workspace_root())
+        .status()
+        .map_err(|error| format!("cannot run cargo: {error}"))?;
+    if status.success() {
+        Ok(target_folder().join("release").join(package))
+    } else {
+        Err(format!("{package} does not build"))
+    }
 }
 
 /// How a command ended and what it said.
@@ -129,19 +142,31 @@ pub fn run(place: &Path, arguments: &[&str]) -> Result<Ended> {
     start(place, arguments)?.wait()
 }
 
+/// Runs `rondo-simulator` with `arguments` in the folder `place` until it ends by itself.
+///
+/// # Errors
+/// When it cannot start or hangs.
+pub fn simulate(place: &Path, arguments: &[&str]) -> Result<Ended> {
+    start_program(&simulator()?, place, arguments)?.wait()
+}
+
 /// Starts `rondo` with `arguments` in the folder `place`, with no input.
 ///
 /// # Errors
 /// When it cannot start.
 pub fn start(place: &Path, arguments: &[&str]) -> Result<Running> {
-    let mut child = Command::new(binary()?)
+    start_program(&binary()?, place, arguments)
+}
+
+fn start_program(program: &Path, place: &Path, arguments: &[&str]) -> Result<Running> {
+    let mut child = Command::new(program)
         .args(arguments)
         .current_dir(place)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("cannot start rondo")?;
+        .with_context(|| format!("cannot start {}", program.display()))?;
     let stdout = child.stdout.take().map(Stream::follow);
     let stderr = child.stderr.take().map(Stream::follow);
     Ok(Running {

@@ -6,18 +6,23 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use rondo_adapter::ddi::{Guid, VmStatistics};
+use rondo_scheduler::Mode;
 use serde::{Deserialize, Serialize};
+
+use crate::config::PriorityChoice;
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The policy between VMs.
+    /// The policy between VMs: the last one, if it was changed.
     pub policy: String,
+    /// How many engines the GPU has.
+    pub engines: u16,
     /// From the start of the first VM to the end of the measurement.
     pub elapsed_ns: u64,
-    /// GPU time that all VMs were charged.
+    /// GPU time that all VMs were charged: the sum over the engines.
     pub busy_ns: u64,
-    /// One entry per VM with a GPU, in the order in which they were given.
+    /// One entry per VM with a GPU, in the order in which they were given or added, with the last 500 of those that have ended.
     pub vms: Vec<VmReport>,
 }
 
@@ -28,11 +33,12 @@ pub struct VmReport {
     pub name: String,
     /// Its identity, as the adapter knows it.
     pub guid: String,
-    /// What it was promised, in parts per million of the GPU.
+    /// What it was promised, in parts per million of one engine.
     pub guarantee_ppm: u32,
     /// GPU time that it was charged.
     pub gpu_ns: u64,
-    /// Its part of all GPU time that was used, in parts per million.
+    /// Its part of the time that one engine was used, in parts per million: with one engine of all GPU time that was used
+    /// (`busy_ns`), with several of `busy_ns / engines`, or of the longest `gpu_ns` where that is more.
     pub share_ppm: u32,
     /// Pictures that reached a screen.
     pub frames: u64,
@@ -44,6 +50,38 @@ pub struct VmReport {
     pub longest_unit_ns: u64,
     /// The longest time it had work and waited for the GPU.
     pub waited_max_ns: u64,
+    /// GPU time that it is owed (above 0: it has work and is behind its guarantee) or owes (below 0: others come first until
+    /// it is paid back).
+    pub lag_ns: i64,
+    /// What of its GPU time ran on engines that had nothing to do, not on its home.
+    pub borrowed_ns: u64,
+    /// How often a unit of its work hung, so that its context was lost.
+    pub resets: u64,
+    /// Whether it is locked out for its hangs.
+    pub quarantined: bool,
+    /// Whether it has a guarantee of its own (server) or its part of the host's (client).
+    pub mode: ModeName,
+    /// Who comes first where nobody is owed anything.
+    pub priority: PriorityChoice,
+}
+
+/// How a VM's work is seen by the host's scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModeName {
+    /// It has a slice of its own.
+    Server,
+    /// It is one more client process of the host.
+    Client,
+}
+
+impl From<Mode> for ModeName {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Server => Self::Server,
+            Mode::Client => Self::Client,
+        }
+    }
 }
 
 /// What is known of one VM at the end, before shares are worked out.
@@ -55,6 +93,10 @@ pub struct VmAccount {
     pub guid: Guid,
     /// What it was promised, in parts per million.
     pub guarantee_ppm: u32,
+    /// Server or client virtualization.
+    pub mode: Mode,
+    /// Who comes first where nobody is owed anything.
+    pub priority: PriorityChoice,
     /// When it was started, on the adapter's clock, in nanoseconds.
     pub started_ns: u64,
     /// What it used.
@@ -73,10 +115,11 @@ pub struct Measurement {
 impl Report {
     /// Works out the shares of what the VMs used in `elapsed_ns`.
     #[must_use]
-    pub fn new(policy: &str, elapsed_ns: u64, accounts: &[VmAccount]) -> Self {
-        let busy_ns = accounts
-            .iter()
-            .fold(0_u64, |sum, vm| sum.saturating_add(vm.used.gpu.0));
+    pub fn new(policy: &str, engines: u16, elapsed_ns: u64, accounts: &[VmAccount]) -> Self {
+        let used = || accounts.iter().map(|vm| vm.used.gpu.0);
+        let busy_ns = used().fold(0, u64::saturating_add);
+        // No VM runs on two engines at a time, so one of them was used for at least as long as any VM ran.
+        let of_one_engine = (busy_ns / u64::from(engines.max(1))).max(used().max().unwrap_or(0));
         let vms = accounts
             .iter()
             .map(|vm| VmReport {
@@ -84,7 +127,7 @@ impl Report {
                 guid: vm.guid.to_string(),
                 guarantee_ppm: vm.guarantee_ppm,
                 gpu_ns: vm.used.gpu.0,
-                share_ppm: parts_per_million(vm.used.gpu.0, busy_ns),
+                share_ppm: parts_per_million(vm.used.gpu.0, of_one_engine),
                 frames: vm.used.frames,
                 commands: vm.used.commands,
                 start_to_first_frame_ns: vm
@@ -93,10 +136,17 @@ impl Report {
                     .map(|at| at.0.saturating_sub(vm.started_ns)),
                 longest_unit_ns: vm.used.longest_unit.0,
                 waited_max_ns: vm.used.longest_wait.0,
+                lag_ns: vm.used.lag,
+                borrowed_ns: vm.used.borrowed.0,
+                resets: vm.used.resets,
+                quarantined: vm.used.quarantined,
+                mode: vm.mode.into(),
+                priority: vm.priority,
             })
             .collect();
         Self {
             policy: policy.to_owned(),
+            engines,
             elapsed_ns,
             busy_ns,
             vms,
@@ -145,6 +195,8 @@ mod tests {
             name: name.to_owned(),
             guid: Guid([0xab; 16]),
             guarantee_ppm: 500_000,
+            mode: Mode::Server,
+            priority: PriorityChoice::Normal,
             started_ns: 100,
             used: VmStatistics {
                 gpu: Nanos(gpu),
@@ -158,6 +210,7 @@ mod tests {
     fn shares_are_parts_of_the_time_that_was_used() {
         let report = Report::new(
             "guaranteed",
+            1,
             2_000,
             &[account("a", 750), account("b", 250), account("c", 0)],
         );
@@ -168,12 +221,26 @@ mod tests {
     }
 
     #[test]
+    fn with_several_engines_shares_are_parts_of_one_engine() {
+        let shares = |used: &[u64]| -> Vec<u32> {
+            let accounts: Vec<_> = used.iter().map(|&gpu| account("vm", gpu)).collect();
+            let report = Report::new("guaranteed", 2, 1_000, &accounts);
+            report.vms.iter().map(|vm| vm.share_ppm).collect()
+        };
+        // Both engines full: three VMs, one of which has an engine of its own.
+        assert_eq!(shares(&[1_000, 600, 400]), [1_000_000, 600_000, 400_000]);
+        // A VM alone cannot have more than one of them.
+        assert_eq!(shares(&[1_000]), [1_000_000]);
+    }
+
+    #[test]
     fn the_json_has_the_documented_keys_in_their_order() {
-        let json = serde_json::to_string(&Report::new("guaranteed", 1, &[account("a", 1)]))
+        let json = serde_json::to_string(&Report::new("guaranteed", 1, 1, &[account("a", 1)]))
             .expect("plain data");
         let mut from = 0;
         for key in [
             "policy",
+            "engines",
             "elapsed_ns",
             "busy_ns",
             "vms",
@@ -187,6 +254,12 @@ mod tests {
             "start_to_first_frame_ns",
             "longest_unit_ns",
             "waited_max_ns",
+            "lag_ns",
+            "borrowed_ns",
+            "resets",
+            "quarantined",
+            "mode",
+            "priority",
         ] {
             let at = json[from..]
                 .find(&format!("\"{key}\":"))
@@ -200,9 +273,13 @@ mod tests {
     fn a_report_that_cannot_be_written_leaves_nothing_behind() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let missing = folder.path().join("missing/report.json");
-        assert!(Report::new("guaranteed", 1, &[]).write(&missing).is_err());
+        assert!(
+            Report::new("guaranteed", 1, 1, &[])
+                .write(&missing)
+                .is_err()
+        );
         let there = folder.path().join("report.json");
-        Report::new("guaranteed", 1, &[])
+        Report::new("guaranteed", 1, 1, &[])
             .write(&there)
             .expect("the folder is there");
         let names: Vec<_> = std::fs::read_dir(folder.path())

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rondo_scheduler::Policy;
+
 use crate::ddi::{
     AdapterCallbacks, AdapterCaps, ChildStatus, CommitVidPn, ContextOwner,
     ContextSchedulingProperties, CreateAllocation, CreateContext, CreateProcess,
@@ -184,6 +186,14 @@ impl Ddi for Adapter {
         self.driver()?.submit_command_to_hw_queue(args)
     }
 
+    fn reset_hw_engine(&self, node: u16) -> DdiResult<()> {
+        self.driver()?.reset_hw_engine(node)
+    }
+
+    fn resume_hw_engine(&self, node: u16) -> DdiResult<()> {
+        self.driver()?.resume_hw_engine(node)
+    }
+
     fn create_allocation(&self, args: &CreateAllocation) -> DdiResult<AllocationHandle> {
         self.driver()?.create_allocation(args)
     }
@@ -297,6 +307,18 @@ impl VmHost for Adapter {
 
     fn query_contexts(&self, worker: KmdProcessHandle) -> DdiResult<Vec<ContextOwner>> {
         self.driver()?.query_contexts(worker)
+    }
+
+    fn set_policy(&self, policy: Policy) -> DdiResult<()> {
+        self.driver()?.set_policy(policy)
+    }
+
+    fn query_policy(&self) -> DdiResult<Policy> {
+        self.driver()?.query_policy()
+    }
+
+    fn pardon(&self, worker: KmdProcessHandle) -> DdiResult<()> {
+        self.driver()?.pardon(worker)
     }
 
     fn set_child_status(

@@ -10,6 +10,8 @@ mod args;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use rondo_scheduler::Policy;
+
 pub use args::*;
 
 use crate::handle::{
@@ -83,16 +85,37 @@ pub trait Ddi: Debug + Send + Sync {
     fn create_hw_queue(&self, context: ContextHandle) -> DdiResult<HwQueueHandle>;
 
     /// `DxgkDdiDestroyHwQueue`. Work that has not started is abandoned without a completion; when the call returns, no
-    /// unit of the queue runs any more and nothing of it refers to guest memory.
+    /// unit of the queue runs any more and nothing of it refers to guest memory, but for a unit that was lost in a hang.
     fn destroy_hw_queue(&self, queue: HwQueueHandle) -> DdiResult<()>;
 
     /// `DxgkDdiSubmitCommandToHwQueue`: first in, first out within the queue.
     fn submit_command_to_hw_queue(&self, args: &SubmitCommand) -> DdiResult<()>;
 
+    /// `DxgkDdiResetHwEngine`: whatever runs on the engine is over, and its context is lost: [`AdapterCallbacks::invalidate_hw_context`].
+    /// Its commands complete with [`NtStatus::GraphicsGpuExceptionOnDevice`], in order; other contexts of the VM and other VMs lose
+    /// nothing. The engine runs nothing until [`Ddi::resume_hw_engine`], and the VM is charged until then. An engine that runs
+    /// nothing has nothing to lose: no change. The driver does both by itself when a unit outlives its VM's hang timeout.
+    ///
+    /// # Errors
+    /// [`NtStatus::InvalidParameter`] for a node that there is not, [`NtStatus::NotImplemented`] by a driver without engines.
+    fn reset_hw_engine(&self, node: u16) -> DdiResult<()> {
+        let _ = node;
+        Err(NtStatus::NotImplemented)
+    }
+
+    /// `DxgkDdiResumeHwEngine`: an engine that was reset runs again; no change if it does.
+    ///
+    /// # Errors
+    /// As [`Ddi::reset_hw_engine`].
+    fn resume_hw_engine(&self, node: u16) -> DdiResult<()> {
+        let _ = node;
+        Err(NtStatus::NotImplemented)
+    }
+
     /// `DxgkDdiCreateAllocation`, counted against the VM's memory limit.
     fn create_allocation(&self, args: &CreateAllocation) -> DdiResult<AllocationHandle>;
 
-    /// `DxgkDdiDestroyAllocation`. When it returns, nothing on the host refers to its guest memory. Scanouts and
+    /// `DxgkDdiDestroyAllocation`. When it returns, nothing on the host refers to its guest memory, but for a unit that was lost in a hang. Scanouts and
     /// pointers that show it go dark.
     fn destroy_allocation(
         &self,
@@ -168,6 +191,12 @@ pub trait AdapterCallbacks: Debug + Send + Sync {
         let _ = (context, suspend_fence);
     }
 
+    /// `DxgkCbInvalidateHwContext`: the context is lost. Told before the ends of its commands; later ones are refused with
+    /// [`NtStatus::GraphicsGpuExceptionOnDevice`].
+    fn invalidate_hw_context(&self, context: ContextHandle, damage: Damage) {
+        let _ = (context, damage);
+    }
+
     /// `DxgkCbIndicateChildStatus`: a monitor was plugged, unplugged or changed its mode.
     fn indicate_child_status(&self);
 }
@@ -225,6 +254,33 @@ pub trait VmHost: Ddi {
     /// # Errors
     /// As [`VmHost::set_callbacks`]; [`NtStatus::NotImplemented`] by a driver that keeps it to itself.
     fn query_contexts(&self, worker: KmdProcessHandle) -> DdiResult<Vec<ContextOwner>> {
+        let _ = worker;
+        Err(NtStatus::NotImplemented)
+    }
+
+    /// VMs share the engines in another way from now on, within one unit. No work is lost, and what a VM owes it goes on owing.
+    ///
+    /// # Errors
+    /// [`NtStatus::NotImplemented`] by a driver that has one way only.
+    fn set_policy(&self, policy: Policy) -> DdiResult<()> {
+        let _ = policy;
+        Err(NtStatus::NotImplemented)
+    }
+
+    /// How VMs share the engines now.
+    ///
+    /// # Errors
+    /// [`NtStatus::NotImplemented`] by a driver that keeps it to itself.
+    fn query_policy(&self) -> DdiResult<Policy> {
+        Err(NtStatus::NotImplemented)
+    }
+
+    /// A VM that was quarantined for its hangs may use the GPU again, and its count of resets starts anew. Contexts that were
+    /// lost stay lost. No change for a VM that is not quarantined.
+    ///
+    /// # Errors
+    /// As [`VmHost::set_callbacks`]; [`NtStatus::NotImplemented`] by a driver that locks nobody out.
+    fn pardon(&self, worker: KmdProcessHandle) -> DdiResult<()> {
         let _ = worker;
         Err(NtStatus::NotImplemented)
     }

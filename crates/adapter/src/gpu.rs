@@ -11,6 +11,7 @@ mod arbiter;
 mod config;
 mod context;
 mod context_log;
+mod crew;
 mod directory;
 mod display;
 mod driver;
@@ -27,26 +28,29 @@ mod timer;
 mod turns;
 mod unit_lock;
 mod vm;
+#[cfg(test)]
+mod waking_tests;
 mod work;
 mod worker;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use rondo_scheduler::EngineId;
 use rondo_scheduler::inside::BandSettings;
-use rondo_scheduler::{Scheduler, SchedulerConfig};
 
-pub use config::{RendererFactory, SoftwareGpuConfig, SoftwareRenderers, WorkerHook};
+pub use config::{AbortUnit, RendererFactory, SoftwareGpuConfig, SoftwareRenderers, WorkerHook};
 pub use profile::DEFAULT_PROFILE;
 pub use work::MAX_PENDING_COMMANDS;
 
 use crate::ddi::{DdiResult, SetVirtualMachineData};
 use crate::gpu::arbiter::Arbiter;
+use crate::gpu::crew::Crew;
 use crate::gpu::directory::Directory;
 use crate::gpu::handle_space::Owner;
 use crate::gpu::identity::Identity;
 use crate::gpu::vm::{Phase, Vm};
-use crate::gpu::worker::Worker;
 use crate::handle::KmdProcessHandle;
 use crate::status::NtStatus;
 
@@ -56,8 +60,9 @@ use crate::status::NtStatus;
 #[derive(Debug)]
 pub struct SoftwareGpu {
     config: SoftwareGpuConfig,
-    directory: Directory,
+    directory: Arc<Directory>,
     arbiter: Arc<Arbiter>,
+    crew: Arc<Crew>,
     timer: Mutex<Option<JoinHandle<()>>>,
     /// The priority bands, once they are set up, as they must be before the first process. Taken before all other locks.
     bands: Mutex<Option<BandSettings>>,
@@ -70,24 +75,31 @@ impl SoftwareGpu {
     /// [`NtStatus::InvalidParameter`] for a number of engines that the scheduler does not drive, [`NtStatus::NoMemory`] if
     /// the host gives no thread.
     pub fn new(config: SoftwareGpuConfig) -> DdiResult<Self> {
-        let scheduler = Scheduler::new(SchedulerConfig {
-            policy: config.policy,
-            engines: config.engines,
-        })
-        .map_err(|error| {
-            log::error!("{error}");
-            NtStatus::InvalidParameter
-        })?;
-        let arbiter = Arc::new(Arbiter::new(scheduler, Arc::clone(&config.clock)));
-        let alarm = Arc::clone(&arbiter);
+        let clock = Arc::clone(&config.clock);
+        let arbiter = Arbiter::new(config.scheduler(), clock, config.journal.clone())
+            .inspect_err(|error| log::error!("{error}"))
+            .map_err(|error| arbiter::refusal(&error))?;
+        let arbiter = Arc::new(arbiter);
+        let directory = Arc::new(Directory::new());
+        let crew = Crew::new(&config, Arc::clone(&arbiter), Arc::clone(&directory));
+        let crew = Arc::new(crew);
+        let (alarm, theirs) = (Arc::clone(&arbiter), Arc::clone(&crew));
+        let hook = config.worker_hook.clone();
         let timer = thread::Builder::new()
             .name("gpu-timer".to_owned())
-            .spawn(move || alarm.run_timer())
+            .spawn(move || {
+                // A slot that begins late is lost to its VM: the timer must not wait for a processor any more than workers do.
+                if let Some(hook) = hook {
+                    hook.on_start();
+                }
+                alarm.run_timer(|chore| theirs.attend(chore));
+            })
             .map_err(|error| no_thread(&error))?;
         Ok(Self {
             config,
-            directory: Directory::new(),
+            directory,
             arbiter,
+            crew,
             timer: Mutex::new(Some(timer)),
             bands: Mutex::new(None),
         })
@@ -95,6 +107,14 @@ impl SoftwareGpu {
 
     fn bands(&self) -> MutexGuard<'_, Option<BandSettings>> {
         self.bands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An engine by its number.
+    fn engine(&self, node: u16) -> DdiResult<EngineId> {
+        if node >= self.config.engines {
+            return Err(NtStatus::InvalidParameter);
+        }
+        Ok(EngineId(node))
     }
 
     /// A new VM and its worker thread.
@@ -107,36 +127,20 @@ impl SoftwareGpu {
         let seat = Arc::clone(&vm.signals);
         self.arbiter
             .join(vm.id, profile::for_scheduler(&DEFAULT_PROFILE), seat)?;
-        let worker = Worker {
-            vm: Arc::clone(&vm),
-            arbiter: Arc::clone(&self.arbiter),
-            renderer: self.config.renderer.build(),
-            budget: self.config.unit_budget,
-        };
-        let hook = self.config.worker_hook.clone();
-        let thread = thread::Builder::new()
-            .name(format!("gpu-vm-{}", vm.id.0))
-            .spawn(move || {
-                if let Some(hook) = hook {
-                    hook.on_start();
-                }
-                worker.run();
-            })
-            .map_err(|error| {
-                self.arbiter.leave(vm.id);
-                no_thread(&error)
-            })?;
-        vm.signals.set_worker(thread.thread().clone());
-        *vm.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        let hired = self.crew.hire(&vm, 0).map_err(|error| {
+            self.arbiter.leave(vm.id);
+            no_thread(&error)
+        })?;
+        *vm.post() = Some(hired);
         self.directory.insert(owner, vm);
         Ok(handle)
     }
 
-    /// Ends a VM: its thread first, then all that it has, then its name.
+    /// Ends a VM: its thread first, then all that it has, then its name. Waits for the unit that runs, at most until it
+    /// counts as hung.
     fn destroy_vm(&self, vm: &Vm) -> DdiResult<()> {
-        let worker_thread = || vm.thread.lock().unwrap_or_else(PoisonError::into_inner);
         let own = thread::current().id();
-        if worker_thread().as_ref().map(|worker| worker.thread().id()) == Some(own) {
+        if vm.post().as_ref().map(|post| post.thread.thread().id()) == Some(own) {
             // It cannot wait for itself.
             return Err(NtStatus::InvalidDeviceState);
         }
@@ -145,12 +149,16 @@ impl SoftwareGpu {
         let worker = state.objects.worker;
         drop(state);
         vm.signals.exit();
-        let thread = worker_thread().take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
+        // A unit that hangs ends here once it has outlived its timeout: its thread is joined by nobody.
+        drop(vm.units.enter());
+        let post = vm.post().take();
+        if post.is_some_and(|post| post.thread.join().is_err()) {
             log::error!("the worker thread of VM {} panicked", vm.id.0);
         }
         self.arbiter.leave(vm.id);
-        vm.state().clear();
+        // A unit that is lost may still want to draw.
+        let draws = vm.stuck.load(Ordering::SeqCst) > 0;
+        vm.state().clear(draws);
         self.directory.remove(Owner::of(worker.0));
         Ok(())
     }

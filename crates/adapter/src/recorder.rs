@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use call::{Answer, Call, Verb};
 
+use rondo_scheduler::Policy;
+
 use crate::ddi::{
     AdapterCallbacks, AdapterCaps, ChildStatus, CommitVidPn, ContextOwner,
     ContextSchedulingProperties, CreateAllocation, CreateContext, CreateProcess, Ddi, DdiResult,
@@ -251,6 +253,18 @@ impl<D: Ddi + ?Sized> Ddi for Recorder<D> {
         })
     }
 
+    fn reset_hw_engine(&self, node: u16) -> DdiResult<()> {
+        self.record(Call::ResetHwEngine(node), |driver| {
+            driver.reset_hw_engine(node)
+        })
+    }
+
+    fn resume_hw_engine(&self, node: u16) -> DdiResult<()> {
+        self.record(Call::ResumeHwEngine(node), |driver| {
+            driver.resume_hw_engine(node)
+        })
+    }
+
     fn create_allocation(&self, args: &CreateAllocation) -> DdiResult<AllocationHandle> {
         self.record(Call::CreateAllocation(*args), |driver| {
             driver.create_allocation(args)
@@ -404,6 +418,18 @@ impl<D: VmHost + ?Sized> VmHost for Recorder<D> {
         self.record(Call::QueryContexts(worker), |driver| {
             driver.query_contexts(worker)
         })
+    }
+
+    fn set_policy(&self, policy: Policy) -> DdiResult<()> {
+        self.record(Call::SetPolicy(policy), |driver| driver.set_policy(policy))
+    }
+
+    fn query_policy(&self) -> DdiResult<Policy> {
+        self.record(Call::QueryPolicy(), |driver| driver.query_policy())
+    }
+
+    fn pardon(&self, worker: KmdProcessHandle) -> DdiResult<()> {
+        self.record(Call::Pardon(worker), |driver| driver.pardon(worker))
     }
 
     fn set_child_status(

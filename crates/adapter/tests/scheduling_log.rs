@@ -10,10 +10,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use rondo_adapter::ddi::*;
+use rondo_adapter::gpu::SoftwareGpuConfig;
 use rondo_adapter::handle::*;
 use rondo_adapter::scheduling_log::{ContextState, LogEntry, LogReader, SchedulingLog};
 use rondo_adapter::status::NtStatus::*;
-use rondo_scheduler::Nanos;
+use rondo_scheduler::{Mode, Nanos};
 use support::*;
 
 const SMALL: rondo_renderer::geometry::Size = size(8, 8);
@@ -66,8 +67,30 @@ fn another(vm: &TestVm) -> (ContextHandle, HwQueueHandle) {
 
 #[test]
 fn given_two_busy_vms_then_the_running_time_in_each_log_is_the_vms_account_to_the_nanosecond() {
-    let ddi = adapter();
-    let vms = [TestVm::new(&ddi, 1), TestVm::new(&ddi, 2)];
+    running_time_is_the_account(1);
+}
+
+#[test]
+fn given_several_engines_and_a_client_vm_then_the_running_time_in_each_log_is_the_vms_account_too()
+{
+    running_time_is_the_account(2);
+}
+
+/// Two server VMs and a client VM.
+fn running_time_is_the_account(engines: u16) {
+    let ddi = start(SoftwareGpuConfig {
+        engines,
+        ..SoftwareGpuConfig::default()
+    });
+    let client = VirtualGpuProfile {
+        mode: Mode::Client,
+        ..share(0)
+    };
+    let profiles = [share(100_000), share(200_000), client];
+    let vms: Vec<_> = (1..)
+        .zip(&profiles)
+        .map(|(number, profile)| TestVm::with_profile(&ddi, number, profile))
+        .collect();
     let mut readers: Vec<_> = vms.iter().map(|vm| logged(vm).1).collect();
     let others: Vec<_> = vms.iter().map(another).collect();
     let images: Vec<_> = vms.iter().map(|vm| vm.backed_image(size(64, 64))).collect();
@@ -93,7 +116,7 @@ fn given_two_busy_vms_then_the_running_time_in_each_log_is_the_vms_account_to_th
         let times = running_time(&entries);
         assert_eq!(times.values().sum::<u64>(), vm.statistics().gpu.0);
         assert!(times.contains_key(&vm.context) && times.contains_key(&others[index].0));
-        assert!(entries.iter().all(|entry| entry.node == 0));
+        assert!(entries.iter().all(|entry| entry.node < engines));
         for context in [vm.context, others[index].0] {
             let states: Vec<_> = (entries.iter())
                 .filter(|entry| entry.context == context)

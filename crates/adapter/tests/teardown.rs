@@ -124,10 +124,8 @@ fn given_a_panic_in_one_vms_worker_the_other_vm_goes_on_and_no_fence_is_lost() {
         bad.submit(TestVm::present(image, SMALL)),
         refused(GraphicsGpuExceptionOnDevice)
     );
-    assert_eq!(
-        ddi.suspend_context(bad.context, 1),
-        refused(GraphicsGpuExceptionOnDevice)
-    );
+    // It is off the engine for good, so a device that resets has nothing to complain of.
+    assert_eq!(ddi.suspend_context(bad.context, 1), Ok(Suspension::Already));
     let image = good.backed_image(SMALL);
     good.submit(TestVm::transfer(image, SMALL)).unwrap();
     assert_eq!(good.told.wait_for(1)[0].status, OK);

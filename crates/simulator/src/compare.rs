@@ -18,12 +18,19 @@ pub fn table(scenario: &Scenario, seed: u64) -> String {
         table,
         "| policy | busy % | idle with work ms | share error % | Jain | lag L | late of requests | worst of bound | {first}: service % | p50 ms | p99 ms | p99.9 ms | max ms |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     );
-    for &contender in Contender::all() {
+    for contender in Contender::on(scenario.engines) {
         let cells = match simulate(scenario, contender, seed, false) {
             Ok(outcome) => row(scenario, &outcome.report),
             Err(refusal) => format!("refused: {refusal}"),
         };
         let _ = writeln!(table, "| {} | {cells} |", contender.name());
+    }
+    if scenario.engines > 1 {
+        let _ = writeln!(
+            table,
+            "\n{} engines: the comparators drive one and are not shown.",
+            scenario.engines
+        );
     }
     table
 }
@@ -40,7 +47,7 @@ fn row(scenario: &Scenario, report: &Report) -> String {
         .fold(0.0, f64::max);
     let of_all = format!(
         "{:.2} | {:.3} | {:.3} | {:.5} | {:.2} | {late} of {requests} | {worst:.3}",
-        percent(report.books.busy_ns),
+        percent(report.books.busy_ns) / f64::from(scenario.engines),
         ms(report.idle_while_work_ns),
         report.share_error_percent,
         report.weighted_jain,

@@ -2,6 +2,7 @@
 //! The names of all who can decide: the policies that Rondo ships, and what they are compared with.
 
 use clap::ValueEnum;
+use rondo_scheduler::Policy;
 
 /// Somebody who decides who runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
@@ -35,6 +36,24 @@ impl Contender {
     #[must_use]
     pub fn all() -> &'static [Self] {
         Self::value_variants()
+    }
+
+    /// Those that can decide on so many engines: comparators drive one.
+    pub fn on(engines: u16) -> impl Iterator<Item = Self> {
+        let all = Self::all().iter().copied();
+        all.filter(move |contender| engines == 1 || contender.policy().is_some())
+    }
+
+    /// The policy, if Rondo ships it; `None` for a comparator.
+    #[must_use]
+    pub const fn policy(self) -> Option<Policy> {
+        match self {
+            Self::Guaranteed => Some(Policy::Guaranteed),
+            Self::Fixed => Some(Policy::Fixed),
+            Self::Fair => Some(Policy::Fair),
+            Self::BestEffort => Some(Policy::BestEffort),
+            _ => None,
+        }
     }
 
     /// Its name on the command line and in tables.

@@ -42,26 +42,37 @@ struct Share {
     backlog: u128,
     endless: bool,
     served: u128,
+    /// What it gets of an engine now, as a fraction.
+    part: (u128, u128),
 }
 
-/// Generalised processor sharing among all VMs.
+impl Share {
+    fn busy(&self) -> bool {
+        self.endless || self.backlog > 0
+    }
+}
+
+/// Generalised processor sharing among all VMs; of several engines none has more than one.
 #[derive(Clone, Debug)]
 pub struct Sharing {
     now: u64,
+    engines: u128,
     shares: Vec<Share>,
 }
 
 impl Sharing {
-    /// VMs of these weights; one that is endless always has work.
-    pub fn new(vms: impl IntoIterator<Item = (u64, bool)>) -> Self {
+    /// VMs of these weights on so many engines; a VM that is endless always has work.
+    pub fn new(engines: u16, vms: impl IntoIterator<Item = (u64, bool)>) -> Self {
         let share = |(weight, endless)| Share {
             weight: u128::from(weight),
             backlog: 0,
             endless,
             served: 0,
+            part: (0, 1),
         };
         Self {
             now: 0,
+            engines: engines.into(),
             shares: vms.into_iter().map(share).collect(),
         }
     }
@@ -76,14 +87,7 @@ impl Sharing {
         let mut left = u128::from(now.saturating_sub(self.now)) << FRACTION;
         self.now = now;
         while left > 0 {
-            let busy = |share: &&Share| share.endless || share.backlog > 0;
-            let weights: u128 = self
-                .shares
-                .iter()
-                .filter(busy)
-                .map(|share| share.weight)
-                .sum();
-            if weights == 0 {
+            if !self.divide() {
                 return;
             }
             // Until the first of them has no more work.
@@ -91,20 +95,57 @@ impl Sharing {
                 .shares
                 .iter()
                 .filter(|share| !share.endless && share.backlog > 0)
-                .map(|share| (share.backlog * weights).div_ceil(share.weight))
+                .map(|share| (share.backlog * share.part.1).div_ceil(share.part.0))
                 .min();
             let step = first.map_or(left, |first| first.min(left));
-            for share in &mut self.shares {
+            for share in self.shares.iter_mut().filter(|share| share.busy()) {
+                let part = step * share.part.0 / share.part.1;
                 if share.endless {
-                    share.served += step * share.weight / weights;
+                    share.served += part;
                 } else {
-                    let part = (step * share.weight / weights).min(share.backlog);
+                    let part = part.min(share.backlog);
                     share.backlog -= part;
                     share.served += part;
                 }
             }
             left -= step;
         }
+    }
+
+    /// Divides the engines among those who have work; whether there is anybody. Who would get more than one engine gets one,
+    /// and the others divide the rest.
+    fn divide(&mut self) -> bool {
+        let busy = self.shares.iter().filter(|share| share.busy());
+        let (mut weights, mut engines) =
+            (busy.map(|share| share.weight).sum::<u128>(), self.engines);
+        if weights == 0 {
+            return false;
+        }
+        for share in &mut self.shares {
+            share.part = (0, 1);
+        }
+        loop {
+            let (before, of) = (weights, engines);
+            for share in self.shares.iter_mut().filter(|share| share.busy()) {
+                if share.part.0 == 0 && share.weight * of >= before {
+                    share.part = (1, 1);
+                    weights -= share.weight;
+                    engines -= 1;
+                }
+            }
+            if weights == before {
+                break;
+            }
+            if weights == 0 || engines == 0 {
+                return true;
+            }
+        }
+        for share in self.shares.iter_mut().filter(|share| share.busy()) {
+            if share.part.0 == 0 {
+                share.part = (share.weight * engines, weights);
+            }
+        }
+        true
     }
 
     /// What a VM has got so far, in whole ns.
@@ -129,11 +170,21 @@ mod tests {
 
     #[test]
     fn given_two_vms_when_one_has_no_more_work_then_the_other_gets_all() {
-        let mut sharing = Sharing::new([(1, false), (3, true)]);
+        let mut sharing = Sharing::new(1, [(1, false), (3, true)]);
         sharing.submit(0, 100);
         sharing.advance(200);
         assert_eq!((sharing.served(0), sharing.served(1)), (50, 150));
         sharing.advance(1_000);
         assert_eq!((sharing.served(0), sharing.served(1)), (100, 900));
+    }
+
+    #[test]
+    fn given_two_engines_then_no_vm_gets_more_than_one_and_the_others_divide_the_rest() {
+        let mut sharing = Sharing::new(2, [(8, true), (1, true), (1, true), (2, false)]);
+        sharing.submit(3, 100);
+        sharing.advance(200);
+        sharing.advance(1_000);
+        let served: Vec<u64> = (0..4).map(|vm| sharing.served(vm)).collect();
+        assert_eq!(served, [1_000, 450, 450, 100]);
     }
 }

@@ -86,6 +86,41 @@ impl Load {
         matches!(self, Self::Backlogged { .. } | Self::Liar { .. })
     }
 
+    /// The longest request that it can make; of one that hangs, nothing is known.
+    #[must_use]
+    pub fn longest(&self) -> u64 {
+        match self {
+            Self::Backlogged { length }
+            | Self::Closed { length, .. }
+            | Self::Bursty { length, .. }
+            | Self::Frames { length, .. }
+            | Self::Poisson { length, .. }
+            | Self::Liar { length, .. } => *length,
+            Self::Pareto { .. } => LONGEST_PARETO,
+            Self::Hang { .. } => 0,
+            Self::List { requests } => requests
+                .iter()
+                .map(|&(_, length)| length)
+                .max()
+                .unwrap_or(0),
+        }
+    }
+
+    /// The one length that its requests have or start from, if there is one.
+    pub(crate) fn lengths_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        match self {
+            Self::Backlogged { length }
+            | Self::Closed { length, .. }
+            | Self::Bursty { length, .. }
+            | Self::Frames { length, .. }
+            | Self::Poisson { length, .. }
+            | Self::Liar { length, .. } => Some(length),
+            Self::Pareto { min, .. } => Some(min),
+            Self::Hang { .. } | Self::List { .. } => None,
+        }
+        .into_iter()
+    }
+
     /// Whether its requests hang.
     #[must_use]
     pub fn hangs(&self) -> bool {

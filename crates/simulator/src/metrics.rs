@@ -6,13 +6,14 @@
 use serde::Serialize;
 
 use crate::fluid::{Sharing, SlowerEngine};
-use crate::scenario::Scenario;
+use crate::inside_report::{InsideMeter, InsideReport};
+use crate::scenario::{Scenario, WHOLE_PPM, Work};
 use crate::world::{Doing, Interval, Observer, Request};
 
 /// What rounding may cost a request under `guaranteed`, in ns (the head of its policy argues for less than this).
 pub const ROUNDING: u64 = 2;
 
-/// Where the engine's time went, in ns. The four add up to the duration, exactly.
+/// Where the engines' time went, in ns. The four add up to the duration, once for each engine, exactly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Books {
     /// It ran units.
@@ -65,6 +66,9 @@ pub struct VmReport {
     pub late: Option<u64>,
     /// The greatest ratio of a latency to its bound.
     pub worst_of_bound: Option<f64>,
+    /// What its processes got, if it has any. Its requests then have no bound of their own, since the guest orders them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inside: Option<InsideReport>,
 }
 
 /// What a run amounts to.
@@ -86,10 +90,31 @@ pub struct Report {
     pub vms: Vec<VmReport>,
 }
 
+/// Which requests are held against the bound, and against which.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// Those that come from this instant on.
+    pub from: u64,
+    /// Each counts as long as the longest unit of its VM: what can be promised where lengths must be learned.
+    pub own_longest: bool,
+}
+
+/// How a VM's requests did.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lateness {
+    /// Requests that counted, those that still wait included.
+    pub of: u64,
+    /// Those that were late.
+    pub late: u64,
+    /// The greatest ratio of a latency to its bound.
+    pub worst: f64,
+}
+
 /// A request and the time by which the slower engine would be done.
 #[derive(Clone, Copy, Debug)]
 struct Promise {
     arrival: u64,
+    length: u64,
     slower_done: u64,
 }
 
@@ -97,12 +122,15 @@ struct Promise {
 struct VmMeter {
     slower: Option<SlowerEngine>,
     service: u64,
+    longest_unit: u64,
     lag: u64,
     latencies: Vec<u64>,
     /// Those that wait, in order.
     open: std::collections::VecDeque<Promise>,
     /// Those that ended, with the end.
     kept: Vec<(Promise, u64)>,
+    hang_timeout: u64,
+    inside: Option<InsideMeter>,
 }
 
 /// Watches a run. Follows the fluid reference only `with_lag`, which costs more than all the rest.
@@ -119,13 +147,16 @@ impl Meter {
     /// A meter for a scenario.
     #[must_use]
     pub fn new(scenario: &Scenario, with_lag: bool) -> Self {
-        let shares = scenario
-            .vms
-            .iter()
-            .map(|vm| (vm.weight(), vm.load.endless()));
+        let shares = scenario.vms.iter().map(|vm| (vm.weight(), vm.endless()));
         let meter = |vm: &crate::scenario::Vm| VmMeter {
-            slower: SlowerEngine::new(vm.share_ppm),
+            slower: match vm.work {
+                Work::Plain(_) => SlowerEngine::new(vm.share_ppm),
+                Work::Inside(_) => None,
+            },
+            hang_timeout: vm.hang_timeout(),
+            inside: InsideMeter::new(vm),
             service: 0,
+            longest_unit: 0,
             lag: 0,
             latencies: Vec::new(),
             open: std::collections::VecDeque::new(),
@@ -135,7 +166,7 @@ impl Meter {
             books: Books::default(),
             idle_while_work: 0,
             longest_unit: 0,
-            sharing: with_lag.then(|| Sharing::new(shares)),
+            sharing: with_lag.then(|| Sharing::new(scenario.engines, shares)),
             vms: scenario.vms.iter().map(meter).collect(),
         }
     }
@@ -150,36 +181,52 @@ impl Meter {
         }
     }
 
-    /// How many requests were late, of how many, and the worst ratio of latency to bound, for each VM.
-    fn lateness(&self, vm: usize, scenario: &Scenario) -> Option<(u64, f64)> {
+    /// The idle time in which somebody had work, of all engines together.
+    #[must_use]
+    pub const fn idle_while_work(&self) -> u64 {
+        self.idle_while_work
+    }
+
+    /// How long each request of a VM took that ended, in the order in which they did.
+    #[must_use]
+    pub fn latencies(&self, vm: usize) -> &[u64] {
+        &self.vms[vm].latencies
+    }
+
+    /// How many requests of a VM were late; `None` if nothing was promised to it.
+    #[must_use]
+    pub fn lateness(
+        &self,
+        vm: usize,
+        scenario: &Scenario,
+        judgement: Judgement,
+    ) -> Option<Lateness> {
         let meter = &self.vms[vm];
         meter.slower?;
+        let share = u64::from(scenario.vms[vm].share_ppm);
         let slack = self.longest_unit + scenario.switch_cost + ROUNDING;
         let waiting = meter
             .open
             .iter()
             .map(|promise| (*promise, scenario.duration));
-        let mut late = 0;
-        let mut worst = 0.0_f64;
+        let mut lateness = Lateness::default();
         for (promise, end) in meter.kept.iter().copied().chain(waiting) {
-            let bound = promise.slower_done.saturating_add(slack);
-            late += u64::from(end > bound);
-            worst = worst.max(ratio(end - promise.arrival, bound - promise.arrival));
-        }
-        Some((late, worst))
-    }
-
-    /// The requests that counted towards the bound, those that still wait included.
-    #[must_use]
-    pub fn promised(&self) -> u64 {
-        let count = |vm: &VmMeter| {
-            if vm.slower.is_some() {
-                vm.kept.len() + vm.open.len()
+            if promise.arrival < judgement.from {
+                continue;
+            }
+            let longer = if judgement.own_longest {
+                let more = meter.longest_unit.saturating_sub(promise.length);
+                (more * u64::from(WHOLE_PPM)).div_ceil(share)
             } else {
                 0
-            }
-        };
-        self.vms.iter().map(|vm| count(vm) as u64).sum()
+            };
+            let bound = promise.slower_done.saturating_add(slack + longer);
+            let of_bound = ratio(end - promise.arrival, bound - promise.arrival);
+            lateness.of += 1;
+            lateness.late += u64::from(end > bound);
+            lateness.worst = lateness.worst.max(of_bound);
+        }
+        Some(lateness)
     }
 
     /// What the run amounts to.
@@ -188,7 +235,7 @@ impl Meter {
         self.measure_lag(scenario.duration);
         let mut vms = Vec::new();
         for (index, vm) in scenario.vms.iter().enumerate() {
-            let lateness = self.lateness(index, scenario);
+            let lateness = self.lateness(index, scenario, Judgement::default());
             let meter = &mut self.vms[index];
             meter.latencies.sort_unstable();
             let percentile = |thousandths| percentile(&meter.latencies, thousandths);
@@ -206,8 +253,9 @@ impl Meter {
                 latency_p99_ns: percentile(990),
                 latency_p999_ns: percentile(999),
                 latency_max_ns: percentile(1_000),
-                late: lateness.map(|(late, _)| late),
-                worst_of_bound: lateness.map(|(_, worst)| worst),
+                late: lateness.map(|lateness| lateness.late),
+                worst_of_bound: lateness.map(|lateness| lateness.worst),
+                inside: meter.inside.take().map(|inside| inside.report(vm)),
             });
         }
         let parts: Vec<f64> = vms
@@ -243,6 +291,7 @@ impl Observer for Meter {
             .map_or(0, |slower| slower.submit(request.arrival, request.length));
         vm.open.push_back(Promise {
             arrival: request.arrival,
+            length: request.length,
             slower_done,
         });
     }
@@ -252,7 +301,12 @@ impl Observer for Meter {
         self.books.add(interval);
         match interval.doing {
             Doing::Run(request) => {
-                self.vms[request.vm].service += length;
+                let vm = &mut self.vms[request.vm];
+                vm.service += length;
+                vm.longest_unit = vm.longest_unit.max(length);
+                if let Some(inside) = &mut vm.inside {
+                    inside.ran(request.context, length);
+                }
                 self.longest_unit = self.longest_unit.max(length);
             }
             Doing::Idle { work_waited } => {
@@ -260,8 +314,12 @@ impl Observer for Meter {
             }
             // The stall is paid by its VM, and is as long a wait for the others as a unit of that length.
             Doing::Reset(request) => {
-                self.vms[request.vm].service += length;
-                self.longest_unit = self.longest_unit.max(crate::load::HANG_TIMEOUT + length);
+                let vm = &mut self.vms[request.vm];
+                vm.service += length;
+                if let Some(inside) = &mut vm.inside {
+                    inside.ran(request.context, length);
+                }
+                self.longest_unit = self.longest_unit.max(vm.hang_timeout + length);
             }
             Doing::Switch(_) => {}
         }
@@ -273,13 +331,18 @@ impl Observer for Meter {
         if let Some(promise) = vm.open.pop_front()
             && !hung
         {
-            vm.latencies.push(end - request.arrival);
-            vm.kept.push((promise, end));
+            let latency = end - request.arrival;
+            vm.latencies.push(latency);
+            if let Some(inside) = &mut vm.inside {
+                inside.ended(request.context, latency);
+            } else {
+                vm.kept.push((promise, end));
+            }
         }
     }
 }
 
-fn ratio(part: u64, whole: u64) -> f64 {
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 {
         0.0
     } else {
@@ -288,7 +351,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 /// The smallest value that so many thousandths of the sorted values do not exceed.
-fn percentile(sorted: &[u64], thousandths: usize) -> u64 {
+pub(crate) fn percentile(sorted: &[u64], thousandths: usize) -> u64 {
     let rank = (sorted.len() * thousandths).div_ceil(1_000);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }

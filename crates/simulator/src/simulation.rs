@@ -7,21 +7,35 @@ use crate::arbiter::arbiter;
 use crate::contender::Contender;
 use crate::metrics::{Meter, Report};
 use crate::scenario::Scenario;
-use crate::trace::Trace;
+use crate::trace::{FNV_START, Trace, fnv};
 use crate::world::{self, Interval, Observer, Request};
 
 /// What a run left.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Every interval.
-    pub trace: Trace,
+    /// Every interval of each engine.
+    pub traces: Vec<Trace>,
     /// What they amount to.
     pub report: Report,
 }
 
+impl Outcome {
+    /// What tells this run from another one: the hash of its trace, or of those of all engines, one after the other.
+    #[must_use]
+    pub fn trace_hash(&self) -> u64 {
+        match &self.traces[..] {
+            [one] => one.hash(),
+            several => several
+                .iter()
+                .flat_map(|trace| trace.hash().to_le_bytes())
+                .fold(FNV_START, fnv),
+        }
+    }
+}
+
 struct Watchers {
     meter: Meter,
-    trace: Trace,
+    traces: Vec<Trace>,
 }
 
 impl Observer for Watchers {
@@ -31,7 +45,7 @@ impl Observer for Watchers {
 
     fn passed(&mut self, interval: &Interval) {
         self.meter.passed(interval);
-        self.trace.add(interval);
+        self.traces[interval.engine].add(interval);
     }
 
     fn ended(&mut self, request: &Request, end: u64, hung: bool) {
@@ -51,12 +65,30 @@ pub fn simulate(
 ) -> Result<Outcome, SchedulerError> {
     let mut watchers = Watchers {
         meter: Meter::new(scenario, true),
-        trace: Trace::new(scenario, keep_trace),
+        traces: vec![Trace::new(scenario, keep_trace); usize::from(scenario.engines)],
     };
-    let mut arbiter = arbiter(contender, &scenario.vms)?;
+    let mut arbiter = arbiter(contender, scenario)?;
     world::run(scenario, seed, arbiter.as_mut(), &mut watchers);
     Ok(Outcome {
         report: watchers.meter.report(scenario),
-        trace: watchers.trace,
+        traces: watchers.traces,
     })
+}
+
+/// How long each request of a VM that ended took, the shortest first.
+///
+/// # Errors
+/// If the contender does not admit one of the VMs.
+pub fn latencies(
+    scenario: &Scenario,
+    contender: Contender,
+    seed: u64,
+    vm: usize,
+) -> Result<Vec<u64>, SchedulerError> {
+    let mut meter = Meter::new(scenario, false);
+    let mut arbiter = arbiter(contender, scenario)?;
+    world::run(scenario, seed, arbiter.as_mut(), &mut meter);
+    let mut latencies = meter.latencies(vm).to_vec();
+    latencies.sort_unstable();
+    Ok(latencies)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-//! The trace: one row of CSV for each interval of the engine's time, and the hash that tells two traces apart.
+//! The trace: one row of CSV for each interval of an engine's time, and the hash that tells two traces apart.
 
 use std::fmt::Write;
 
@@ -9,7 +9,15 @@ use crate::world::{Doing, Interval};
 /// The first line.
 pub const HEADER: &str = "start_ns,end_ns,kind,vm,request,arrival_ns,length_ns";
 
-/// Collects the rows. Without `keep` only their hash: a long run need not fit into memory.
+/// FNV-1a before the first byte.
+pub(crate) const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a after one more byte.
+pub(crate) const fn fnv(hash: u64, byte: u8) -> u64 {
+    (hash ^ byte as u64).wrapping_mul(0x0000_0100_0000_01b3)
+}
+
+/// Collects the rows of one engine. Without `keep` only their hash: a long run need not fit into memory.
 #[derive(Clone, Debug)]
 pub struct Trace {
     names: Vec<String>,
@@ -29,7 +37,7 @@ impl Trace {
             keep,
             text: String::new(),
             row: String::new(),
-            hash: 0xcbf2_9ce4_8422_2325,
+            hash: FNV_START,
         };
         trace.row.push_str(HEADER);
         trace.end_row();
@@ -63,7 +71,7 @@ impl Trace {
     fn end_row(&mut self) {
         self.row.push('\n');
         for byte in self.row.bytes() {
-            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            self.hash = fnv(self.hash, byte);
         }
         if self.keep {
             self.text.push_str(&self.row);

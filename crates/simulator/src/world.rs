@@ -1,28 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-//! The discrete-event world: VMs ask, one engine runs units that cannot be cut, an [`Arbiter`] decides.
+//! The discrete-event world: VMs ask, engines run units that cannot be cut, an [`Arbiter`] decides.
 //!
-//! At one instant, what happens happens in this order: requests come, the engine ends what it did, the engine is given to
-//! the next. So whoever decides at an instant knows all that has come by then.
+//! At one instant, what happens happens in this order: requests come, engines end what they did, units that hang are killed,
+//! free engines are given to the next. So whoever decides at an instant knows all that has come by then.
 
-use std::collections::VecDeque;
-
-use crate::arbiter::{Arbiter, Next, Pick};
-use crate::load::{HANG_TIMEOUT, RESET, Requests};
+use crate::arbiter::{Arbiter, Pick};
+use crate::client::Client;
+pub use crate::client::Request;
+use crate::load::RESET;
 use crate::random::Random;
-use crate::scenario::{Scenario, Vm};
-
-/// A request of a VM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Whose.
-    pub vm: usize,
-    /// Counted from 0 for each VM.
-    pub number: u64,
-    /// When it came.
-    pub arrival: u64,
-    /// How long it takes on the engine.
-    pub length: u64,
-}
+use crate::scenario::Scenario;
 
 /// What the engine did in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +30,8 @@ pub enum Doing {
 /// From one instant to a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
+    /// Which engine, from 0.
+    pub engine: usize,
     /// Nanoseconds since the start.
     pub start: u64,
     /// The same; after `start`.
@@ -55,53 +44,13 @@ pub struct Interval {
 pub trait Observer {
     /// A request came.
     fn arrived(&mut self, request: &Request);
-    /// An interval ended. They follow each other without gap or overlap from 0 to the end of the scenario.
+    /// An interval ended. Those of one engine follow each other without gap or overlap from 0 to the end of the scenario.
     fn passed(&mut self, interval: &Interval);
     /// A request ended at `end`; or, if it `hung`, was killed.
     fn ended(&mut self, request: &Request, end: u64, hung: bool);
 }
 
-#[derive(Debug)]
-struct Client {
-    requests: Requests,
-    max_unit: Option<u64>,
-    /// What it says a unit can be, if it says anything.
-    says: Option<u64>,
-    hangs: bool,
-    /// The requests that wait, the one that runs in front, with what is left of it.
-    queue: VecDeque<(Request, u64)>,
-    count: u64,
-}
-
-impl Client {
-    fn new(vm: &Vm, random: Random) -> Self {
-        Self {
-            requests: Requests::new(&vm.load, random),
-            max_unit: vm.max_unit,
-            says: vm.declared_unit(),
-            hangs: vm.load.hangs(),
-            queue: VecDeque::new(),
-            count: 0,
-        }
-    }
-
-    /// The true length of the next unit.
-    fn next_unit(&self) -> u64 {
-        let left = self.queue.front().map_or(0, |&(_, left)| left);
-        // What hangs cannot be cut.
-        self.max_unit
-            .filter(|_| !self.hangs)
-            .map_or(left, |most| left.min(most))
-    }
-
-    /// What is said of it beforehand: what is left of the request, in units as long as declared.
-    fn announced(&self) -> Option<u64> {
-        let left = self.queue.front().map_or(0, |&(_, left)| left);
-        self.says.map(|most| left.min(most))
-    }
-}
-
-/// What the engine does now, since when and until when.
+/// What an engine does now, since when and until when.
 #[derive(Clone, Copy, Debug)]
 enum Engine {
     Free {
@@ -109,21 +58,53 @@ enum Engine {
         work_waited: bool,
     },
     Switching {
-        to: usize,
+        to: Request,
         since: u64,
         until: u64,
     },
+    /// `hangs`: whoever decides is not told beforehand, so that `until` is when the world kills it; never, if the
+    /// arbiter watches.
     Running {
-        vm: usize,
-        since: u64,
-        until: u64,
-    },
-    Resetting {
-        vm: usize,
         request: Request,
         since: u64,
         until: u64,
+        hangs: bool,
     },
+    /// `began`: the unit that hung.
+    Resetting {
+        request: Request,
+        began: u64,
+        since: u64,
+        until: u64,
+    },
+}
+
+impl Engine {
+    const fn until(&self) -> Option<u64> {
+        match *self {
+            Self::Free { .. } => None,
+            Self::Switching { until, .. }
+            | Self::Running { until, .. }
+            | Self::Resetting { until, .. } => Some(until),
+        }
+    }
+
+    const fn vm(&self) -> Option<usize> {
+        match *self {
+            Self::Free { .. } => None,
+            Self::Switching { to: request, .. }
+            | Self::Running { request, .. }
+            | Self::Resetting { request, .. } => Some(request.vm),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    engine: Engine,
+    /// Who had it last: the first to get it costs no switch.
+    last: Option<usize>,
+    wake_at: Option<u64>,
 }
 
 /// Runs a scenario to its end.
@@ -132,23 +113,28 @@ enum Engine {
 /// If the arbiter names a VM that has no work, or asks to be woken in the past: a bug of the arbiter.
 pub fn run(scenario: &Scenario, seed: u64, arbiter: &mut dyn Arbiter, observer: &mut dyn Observer) {
     let mut seeds = Random::new(seed);
-    let clients = scenario
-        .vms
-        .iter()
-        .map(|vm| Client::new(vm, Random::new(seeds.bits())))
-        .collect();
-    let mut world = World {
-        clients,
-        arbiter,
-        observer,
-        switch_cost: scenario.switch_cost,
-        duration: scenario.duration,
+    let client = |(index, vm)| {
+        let random = Random::new(seeds.bits());
+        match Client::new(index, vm, scenario.bands, random) {
+            Ok(client) => client,
+            Err(error) => panic!("seed {seed}: the inside of VM {index} is refused: {error}"),
+        }
+    };
+    let free = Place {
         engine: Engine::Free {
             since: 0,
             work_waited: false,
         },
         last: None,
         wake_at: None,
+    };
+    let mut world = World {
+        clients: scenario.vms.iter().enumerate().map(client).collect(),
+        arbiter,
+        observer,
+        switch_cost: scenario.switch_cost,
+        duration: scenario.duration,
+        places: vec![free; usize::from(scenario.engines)],
         now: 0,
     };
     world.run();
@@ -160,10 +146,7 @@ struct World<'a> {
     observer: &'a mut dyn Observer,
     switch_cost: u64,
     duration: u64,
-    engine: Engine,
-    /// Who had the engine last: the first to get it costs no switch.
-    last: Option<usize>,
-    wake_at: Option<u64>,
+    places: Vec<Place>,
     now: u64,
 }
 
@@ -172,7 +155,11 @@ impl World<'_> {
         loop {
             self.arrivals();
             self.end_what_ends();
-            self.dispatch();
+            self.kill_what_hangs();
+            for engine in 0..self.places.len() {
+                self.dispatch(engine);
+            }
+            self.mark_waste();
             match self.next_instant() {
                 Some(next) if next < self.duration => self.now = next,
                 _ => break,
@@ -181,136 +168,154 @@ impl World<'_> {
         self.now = self.duration;
         // What ends with the scenario has ended; nothing begins.
         self.end_what_ends();
-        self.record_until_now();
+        for engine in 0..self.places.len() {
+            self.record_until_now(engine);
+        }
     }
 
     fn next_instant(&self) -> Option<u64> {
-        let engine = match self.engine {
-            Engine::Free { .. } => self.wake_at,
-            Engine::Switching { until, .. }
-            | Engine::Running { until, .. }
-            | Engine::Resetting { until, .. } => Some(until),
-        };
+        let ends = self
+            .places
+            .iter()
+            .filter_map(|place| place.engine.until().or(place.wake_at));
         self.clients
             .iter()
-            .filter_map(|client| client.requests.next_arrival())
-            .chain(engine)
+            .filter_map(Client::next_arrival)
+            .chain(ends)
+            .chain(self.arbiter.wake_at())
             .min()
     }
 
     fn arrivals(&mut self) {
-        for vm in 0..self.clients.len() {
-            while let Some((arrival, length)) = self.clients[vm].requests.take(self.now) {
-                let idle = self.clients[vm].queue.is_empty();
-                self.submit(vm, arrival, length);
-                if idle {
-                    let bound = self.clients[vm].announced();
-                    self.arbiter.ready(self.now, vm, bound);
-                }
+        for (vm, client) in self.clients.iter_mut().enumerate() {
+            let idle = !client.has_work();
+            client.take_arrivals(self.now, |request| self.observer.arrived(request));
+            if idle && client.has_work() {
+                self.arbiter.ready(self.now, vm, client.announced());
             }
         }
-    }
-
-    fn submit(&mut self, vm: usize, arrival: u64, length: u64) {
-        let client = &mut self.clients[vm];
-        let request = Request {
-            vm,
-            number: client.count,
-            arrival,
-            length,
-        };
-        client.count += 1;
-        client.queue.push_back((request, length));
-        self.observer.arrived(&request);
     }
 
     fn end_what_ends(&mut self) {
-        match self.engine {
-            Engine::Switching { to, until, .. } if until <= self.now => {
-                self.record_until_now();
-                self.begin_unit(to);
-            }
-            Engine::Running { vm, since, until } if until <= self.now => {
-                self.record_until_now();
-                self.end_unit(vm, until - since);
-            }
-            Engine::Resetting {
-                vm, since, until, ..
-            } if until <= self.now => {
-                self.record_until_now();
-                self.report(vm, HANG_TIMEOUT + (until - since));
-            }
-            _ => {}
-        }
-    }
-
-    fn end_unit(&mut self, vm: usize, ran: u64) {
-        let client = &mut self.clients[vm];
-        let Some((request, left)) = client.queue.front_mut() else {
-            return;
-        };
-        *left -= ran;
-        let (request, left) = (*request, *left);
-        if left == 0 {
-            client.queue.pop_front();
-            let hung = client.hangs;
-            self.observer.ended(&request, self.now, hung);
-            if hung {
-                let (since, until) = (self.now, self.now + RESET);
-                self.engine = Engine::Resetting {
-                    vm,
+        for engine in 0..self.places.len() {
+            let now = self.now;
+            let ends = |until: u64| until <= now;
+            match self.places[engine].engine {
+                Engine::Switching { to, until, .. } if ends(until) => {
+                    self.record_until_now(engine);
+                    self.begin_unit(engine, to);
+                }
+                Engine::Running {
+                    request,
+                    until,
+                    hangs: true,
+                    ..
+                } if ends(until) => self.kill(engine, request),
+                Engine::Running {
                     request,
                     since,
                     until,
-                };
-                return;
-            }
-            client.requests.ended(self.now);
-            // What follows at once is more work, not a wake-up.
-            while let Some((arrival, length)) = self.clients[vm].requests.take(self.now) {
-                self.submit(vm, arrival, length);
+                    ..
+                } if ends(until) => {
+                    self.record_until_now(engine);
+                    self.end_unit(engine, request.vm, until - since);
+                }
+                Engine::Resetting {
+                    request,
+                    began,
+                    until,
+                    ..
+                } if ends(until) => {
+                    self.record_until_now(engine);
+                    let stall = until - began;
+                    self.clients[request.vm].recovered(now, stall);
+                    self.report(engine, request.vm, stall);
+                }
+                _ => {}
             }
         }
-        self.report(vm, ran);
     }
 
-    fn report(&mut self, vm: usize, ran: u64) {
-        self.engine = Engine::Free {
+    fn kill_what_hangs(&mut self) {
+        if self.arbiter.wake_at().is_some_and(|at| at <= self.now) {
+            self.arbiter.wake(self.now);
+        }
+        while let Some(engine) = self.arbiter.reset_due() {
+            if let Engine::Running { request, .. } = self.places[engine].engine {
+                self.kill(engine, request);
+            }
+        }
+        while let Some(vm) = self.arbiter.locked_out() {
+            self.clients[vm].locked = true;
+        }
+    }
+
+    /// The unit that runs is killed and the engine reset: both are paid by its VM.
+    fn kill(&mut self, engine: usize, request: Request) {
+        self.record_until_now(engine);
+        let Engine::Running { since: began, .. } = self.places[engine].engine else {
+            return;
+        };
+        if let Some(killed) = self.clients[request.vm].kill() {
+            self.observer.ended(&killed, self.now, true);
+        }
+        self.places[engine].engine = Engine::Resetting {
+            request,
+            began,
+            since: self.now,
+            until: self.now + RESET,
+        };
+    }
+
+    fn end_unit(&mut self, engine: usize, vm: usize, ran: u64) {
+        if let Some(request) = self.clients[vm].unit_done(self.now, ran) {
+            self.observer.ended(&request, self.now, false);
+        }
+        self.report(engine, vm, ran);
+    }
+
+    fn report(&mut self, engine: usize, vm: usize, ran: u64) {
+        self.places[engine].engine = Engine::Free {
             since: self.now,
             work_waited: false,
         };
-        let client = &self.clients[vm];
-        let next = if client.queue.is_empty() {
-            Next::Nothing
-        } else {
-            Next::Unit(client.announced())
-        };
-        self.arbiter.unit_done(self.now, vm, ran, next);
+        // What follows at once is more work, not a wake-up.
+        let client = &mut self.clients[vm];
+        client.take_arrivals(self.now, |request| self.observer.arrived(request));
+        let next = client.next();
+        self.arbiter.unit_done(self.now, engine, vm, ran, next);
     }
 
-    fn dispatch(&mut self) {
-        if !matches!(self.engine, Engine::Free { .. }) {
+    fn dispatch(&mut self, engine: usize) {
+        if !matches!(self.places[engine].engine, Engine::Free { .. }) {
             return;
         }
-        match self.arbiter.pick(self.now) {
+        match self.arbiter.pick(self.now, engine) {
             Pick::Run(vm) => {
                 assert!(
-                    !self.clients[vm].queue.is_empty(),
-                    "VM {vm} was picked without work at {}",
+                    !self
+                        .places
+                        .iter()
+                        .any(|place| place.engine.vm() == Some(vm)),
+                    "VM {vm} was picked for engine {engine} while another one runs it, at {}",
                     self.now
                 );
-                self.record_until_now();
-                let switches = self.last.is_some_and(|last| last != vm) && self.switch_cost > 0;
-                self.last = Some(vm);
+                let Some(request) = self.clients[vm].choose() else {
+                    panic!("VM {vm} was picked without work at {}", self.now);
+                };
+                self.record_until_now(engine);
+                let place = &mut self.places[engine];
+                let switches = place.last.is_some_and(|last| last != vm) && self.switch_cost > 0;
+                place.last = Some(vm);
+                place.wake_at = None;
                 if switches {
-                    let until = self.now + self.switch_cost;
-                    self.engine = Engine::Switching {
-                        to: vm,
+                    place.engine = Engine::Switching {
+                        to: request,
                         since: self.now,
-                        until,
+                        until: self.now + self.switch_cost,
                     };
                 } else {
-                    self.begin_unit(vm);
+                    self.begin_unit(engine, request);
                 }
             }
             Pick::Idle(until) => {
@@ -319,43 +324,59 @@ impl World<'_> {
                     "asked to be woken in the past at {}",
                     self.now
                 );
-                self.wake_at = until;
-                // Intervals with and without waiting work are told apart.
-                let waits = self.clients.iter().any(|client| !client.queue.is_empty());
-                if !matches!(self.engine, Engine::Free { work_waited, .. } if work_waited == waits)
-                {
-                    self.record_until_now();
-                    self.engine = Engine::Free {
-                        since: self.now,
-                        work_waited: waits,
-                    };
-                }
+                self.places[engine].wake_at = until;
             }
         }
     }
 
-    fn begin_unit(&mut self, vm: usize) {
-        let until = self.now + self.clients[vm].next_unit();
-        self.engine = Engine::Running {
-            vm,
+    /// Intervals of a free engine with and without waiting work are told apart.
+    fn mark_waste(&mut self) {
+        let runs = |vm: usize| {
+            self.places
+                .iter()
+                .any(|place| place.engine.vm() == Some(vm))
+        };
+        let waits = self.clients.iter().enumerate().any(|(vm, client)| {
+            !client.limited && !client.locked && client.has_work() && !runs(vm)
+        });
+        for engine in 0..self.places.len() {
+            if let Engine::Free { work_waited, .. } = self.places[engine].engine
+                && work_waited != waits
+            {
+                self.record_until_now(engine);
+                self.places[engine].engine = Engine::Free {
+                    since: self.now,
+                    work_waited: waits,
+                };
+            }
+        }
+    }
+
+    fn begin_unit(&mut self, engine: usize, request: Request) {
+        let (length, hangs) = match self.clients[request.vm].unit() {
+            Ok(length) => (length, false),
+            Err(_) if self.arbiter.watches() => (u64::MAX - self.now, true),
+            Err(timeout) => (timeout, true),
+        };
+        self.places[engine].engine = Engine::Running {
+            request,
             since: self.now,
-            until,
+            until: self.now + length,
+            hangs,
         };
     }
 
-    /// Tells the observer what the engine has done since the last time.
-    fn record_until_now(&mut self) {
-        let front = |vm: usize| self.clients[vm].queue.front().map(|&(request, _)| request);
-        let (since, doing) = match self.engine {
-            Engine::Free { since, work_waited } => (since, Some(Doing::Idle { work_waited })),
-            Engine::Switching { to, since, .. } => (since, front(to).map(Doing::Switch)),
-            Engine::Running { vm, since, .. } => (since, front(vm).map(Doing::Run)),
-            Engine::Resetting { request, since, .. } => (since, Some(Doing::Reset(request))),
+    /// Tells the observer what an engine has done since the last time.
+    fn record_until_now(&mut self, engine: usize) {
+        let (since, doing) = match self.places[engine].engine {
+            Engine::Free { since, work_waited } => (since, Doing::Idle { work_waited }),
+            Engine::Switching { to, since, .. } => (since, Doing::Switch(to)),
+            Engine::Running { request, since, .. } => (since, Doing::Run(request)),
+            Engine::Resetting { request, since, .. } => (since, Doing::Reset(request)),
         };
-        if let Some(doing) = doing
-            && since < self.now
-        {
+        if since < self.now {
             self.observer.passed(&Interval {
+                engine,
                 start: since,
                 end: self.now,
                 doing,

@@ -5,7 +5,7 @@ use rondo_simulator::contender::Contender;
 use rondo_simulator::metrics::Report;
 use rondo_simulator::scenario::Scenario;
 use rondo_simulator::simulation::simulate;
-use rondo_simulator::sweep::sweep;
+use rondo_simulator::sweep::{Sweep, Trouble};
 
 const SEED: u64 = 1;
 
@@ -38,6 +38,15 @@ fn four(units: [u64; 4], shares: [u64; 4]) -> Scenario {
 
 fn run(scenario: &Scenario, contender: Contender) -> Report {
     simulate(scenario, contender, SEED, false).unwrap().report
+}
+
+fn sweep(setups: u64, engines: u16, trouble: Trouble) -> Sweep {
+    Sweep {
+        setups,
+        seed: SEED,
+        engines,
+        trouble,
+    }
 }
 
 const QUARTERS: [u64; 4] = [250_000; 4];
@@ -215,7 +224,8 @@ fn given_a_vm_that_hangs_then_its_stall_is_its_own_and_the_others_keep_their_sha
 
 #[test]
 fn given_a_hundred_adversarial_set_ups_then_only_the_guarantee_holds_in_all_of_them() {
-    for (contender, tally) in sweep(100, SEED) {
+    for (contender, tallies) in sweep(100, 1, Trouble::Nothing).run() {
+        let tally = tallies[0];
         assert_eq!(tally.setups, 100);
         assert!(tally.requests > 10_000, "{contender:?}: {tally:?}");
         match contender {

@@ -17,6 +17,20 @@ share_ppm = 400000
 load = { kind = "poisson", length_us = 300, rate_per_s = 200 }
 "#;
 
+/// `GOOD`, with a process in the place of the load of VM b.
+fn inside(process: &str) -> String {
+    let load = "load = { kind = \"poisson\", length_us = 300, rate_per_s = 200 }\n";
+    let process = format!("[[vm.process]]\nname = \"p\"\n{process}");
+    GOOD.replace(load, &process)
+}
+
+/// The same, with one context.
+fn context(keys: &str) -> String {
+    inside(&format!(
+        "[[vm.process.context]]\n{keys}\nload = {{ kind = \"backlogged\", length_us = 7 }}\n"
+    ))
+}
+
 /// A file of this test alone, in the folder that cargo keeps for tests.
 fn file(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -94,8 +108,153 @@ fn given_a_wrong_scenario_then_one_sentence_says_what_and_the_code_is_2() {
         ),
         (
             "process",
-            format!("{GOOD}[[vm.process]]\nband = 1\n"),
-            "unknown field `process`",
+            format!("{GOOD}[[vm.process]]\nname = \"p\"\n"),
+            "vm \"b\": a VM has either load or [[vm.process]]",
+        ),
+        ("processkey", inside("band = 1\n"), "unknown field `band`"),
+        (
+            "workless",
+            GOOD.replace("load = { kind = \"backlogged\", length_us = 500 }\n", ""),
+            "vm \"a\": missing field `load`",
+        ),
+        (
+            "emptyprocess",
+            inside(""),
+            "vm \"b\", process \"p\": missing field `load`",
+        ),
+        (
+            "contextless",
+            inside("[[vm.process.context]]\n"),
+            "vm \"b\", process \"p\", context \"0\": missing field `load`",
+        ),
+        (
+            "band",
+            context("band = \"turbo\""),
+            "unknown variant `turbo`",
+        ),
+        (
+            "level",
+            context("band = \"realtime\"\nrealtime_level = 32"),
+            "realtime_level is 32, out of range: it must be at most 31",
+        ),
+        (
+            "levelband",
+            context("realtime_level = 3"),
+            "realtime_level means something in band \"realtime\" only",
+        ),
+        (
+            "inpriority",
+            context("priority = -8"),
+            "priority is out of range: it must be -7 to 7",
+        ),
+        (
+            "quantum",
+            context("quantum_us = 0"),
+            "context \"0\": quantum_us is 0",
+        ),
+        (
+            "contextload",
+            context("quantum_us = 5").replace("length_us = 7", "length_us = 0"),
+            "context \"0\": length_us is 0",
+        ),
+        (
+            "twinprocess",
+            format!("{}[[vm.process]]\nname = \"p\"\n", context("priority = 1")),
+            "two processes are named \"p\"",
+        ),
+        (
+            "normal",
+            format!("{}[bands]\nnormal_percent = 51\n", GOOD),
+            "[bands]: normal_percent is 51, out of range: it must be at most 50",
+        ),
+        (
+            "bandquantum",
+            format!("{}[bands]\nprocess_quantum_us = {{ focus = 0 }}\n", GOOD),
+            "[bands]: process_quantum_us is 0",
+        ),
+        (
+            "bandname",
+            format!("{}[bands]\ngrace_us = {{ turbo = 1 }}\n", GOOD),
+            "unknown field `turbo`",
+        ),
+        ("engines", format!("engines = 0\n{GOOD}"), "engines is 0"),
+        (
+            "manyengines",
+            format!("engines = 65\n{GOOD}"),
+            "engines is 65, out of range: it must be at most 64",
+        ),
+        (
+            "sharestwo",
+            format!(
+                "engines = 2\n{}",
+                GOOD.replace("600000", "1000000")
+                    .replace("400000", "1000000")
+                    + "[[vm]]\nname = \"c\"\nshare_ppm = 1\nload = { kind = \"hang\", after_ms = 1 }\n"
+            ),
+            "2000001 ppm, 1 ppm more than the 2 engines have",
+        ),
+        (
+            "hostshare",
+            format!("host_share_ppm = 1\n{GOOD}"),
+            "1000001 ppm, 1 ppm more",
+        ),
+        (
+            "clientshare",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\nmode = \"client\"",
+            ),
+            "has no share of its own",
+        ),
+        (
+            "mode",
+            GOOD.replace("share_ppm = 600000", "mode = \"root\""),
+            "unknown variant `root`",
+        ),
+        (
+            "priority",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\npriority = \"top\"",
+            ),
+            "unknown variant `top`",
+        ),
+        (
+            "limit",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\nlimit_ppm = 599999",
+            ),
+            "vm \"a\": limit_ppm must not be zero nor below share_ppm",
+        ),
+        (
+            "biglimit",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\nlimit_ppm = 1000001",
+            ),
+            "limit_ppm is 1000001, out of range",
+        ),
+        (
+            "hang",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\nhang_timeout_us = 0",
+            ),
+            "hang_timeout_us is 0",
+        ),
+        (
+            "slice",
+            GOOD.replace("share_ppm = 600000", "share_ppm = 600000\nslice_us = -1"),
+            "`-1`, expected a whole number that is not negative",
+        ),
+        (
+            "grace",
+            GOOD.replace(
+                "share_ppm = 600000",
+                "share_ppm = 600000\ngrace_us = 99999999999999",
+            ),
+            "grace_us is 99999999999999, out of range",
         ),
         (
             "loadkey",
@@ -221,6 +380,110 @@ fn given_a_vm_without_a_share_then_nothing_is_promised_to_it_and_what_is_left_is
 }
 
 #[test]
+fn given_two_engines_then_each_has_a_trace_of_its_own_and_only_shipped_policies_are_compared() {
+    let scenario = file("two.toml", GOOD);
+    let (first, second) = (file("two.csv", ""), file("two.1.csv", ""));
+    let (scenario, trace) = (scenario.to_str().unwrap(), first.to_str().unwrap());
+    let output = simulator(&[
+        "run",
+        scenario,
+        "--policy",
+        "guaranteed",
+        "--engines",
+        "2",
+        "--trace",
+        trace,
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    for path in [first, second] {
+        let rows = fs::read_to_string(&path).unwrap();
+        assert!(
+            rows.starts_with("start_ns,end_ns,kind,vm,request,arrival_ns,length_ns\n0,"),
+            "{path:?}: {rows}"
+        );
+        assert_eq!(
+            rows.lines().last().unwrap().split(',').nth(1),
+            Some("50000000")
+        );
+    }
+    let output = simulator(&["compare", scenario, "--engines", "2"]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("| best-effort |"), "{table}");
+    assert!(!table.contains("| eevdf |"), "{table}");
+    assert!(table.contains("the comparators drive one"), "{table}");
+    let output = simulator(&["run", scenario, "--policy", "eevdf", "--engines", "2"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("eevdf drives one engine"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn given_processes_then_run_reports_what_each_got() {
+    let scenario = file("inside.toml", &context("band = \"focus\""));
+    let json = file("inside.json", "");
+    let (scenario, out) = (scenario.to_str().unwrap(), json.to_str().unwrap());
+    let output = simulator(&["run", scenario, "--policy", "guaranteed", "--json", out]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("| band focus | 100.000 |"), "{said}");
+    assert!(said.contains("| p, focus context 0 | 100.000 |"), "{said}");
+    let report: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    let vm = &report["report"]["vms"][1];
+    assert_eq!(vm["inside"]["processes"][0]["service_ns"], vm["service_ns"]);
+    assert_eq!(vm["inside"]["processes"][0]["contexts"][0]["band"], "focus");
+    assert!(report["report"]["vms"][0].get("inside").is_none());
+}
+
+#[test]
+fn given_a_journal_then_replay_says_whether_the_decisions_are_the_same() {
+    let header =
+        "rondo-journal 1 policy=guaranteed engines=1 reserve=0 host=0 quarantine=3/60000000000";
+    let add = "add v1 server guarantee=750000 limit=- slice=2000000 max_unit=- grace=0 hang=250000000 priority=normal";
+    let good = format!("{header}\n17 {add}\n18 ready v2 | refused: nobody\n");
+    let replay = |name: &str, text: &str| {
+        let output = simulator(&["replay", file(name, text).to_str().unwrap()]);
+        let said = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            said(output.stdout),
+            said(output.stderr),
+        )
+    };
+    let (code, said, _) = replay("good.journal", &good);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2 events (1 refused)"), "{said}");
+    assert!(
+        said.contains("every decision is the recorded one, hash "),
+        "{said}"
+    );
+    let other = format!("{header}\n17 {add}\n18 ready v2 | grant e0 v2\n");
+    let (code, said, error) = replay("other.journal", &other);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("line 3: "), "{said}");
+    assert!(error.contains("decides otherwise"), "{error}");
+    for (name, text, expected) in [
+        ("scenario.journal", GOOD, "not a scheduler journal"),
+        (
+            "bad.journal",
+            &format!("{header}\n17 dance\n"),
+            "line 2: \"dance\" is not an event",
+        ),
+        (
+            "none.journal",
+            &format!("{}\n", header.replace("engines=1", "engines=0")),
+            "no scheduler can be made",
+        ),
+    ] {
+        let (code, said, error) = replay(name, text);
+        assert_eq!(code, Some(2), "{name}: {error}");
+        assert!(error.contains(expected), "{name}: {error}");
+        assert_eq!(error.lines().count(), 1, "{name}: {error}");
+        assert!(said.is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn given_the_scenarios_of_the_repository_then_each_is_sound() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut found = 0;
@@ -231,5 +494,5 @@ fn given_the_scenarios_of_the_repository_then_each_is_sound() {
         assert!(parsed.is_ok(), "{}: {parsed:?}", path.display());
         found += 1;
     }
-    assert!(found >= 7, "{found} scenarios");
+    assert!(found >= 9, "{found} scenarios");
 }

@@ -5,6 +5,7 @@
 
 mod artifacts;
 mod contender;
+mod document;
 mod guest_line;
 mod guest_run;
 mod load;
@@ -14,6 +15,7 @@ mod profile;
 mod quantity;
 mod report;
 mod resident;
+mod scheduler;
 mod statistics;
 mod vmm;
 
@@ -31,6 +33,8 @@ pub struct Options {
 enum Subject {
     /// The VMM and its virtio-gpu beside QEMU's: the same guest program, in turns, medians and ratios.
     Vmm(vmm::Options),
+    /// The scheduler: what it costs, what it keeps in real time, what it gives in simulation, beside the goals.
+    Scheduler(scheduler::Options),
 }
 
 /// Measures.
@@ -40,5 +44,6 @@ enum Subject {
 pub fn run(options: &Options) -> Result<()> {
     match &options.subject {
         Subject::Vmm(options) => vmm::run(options),
+        Subject::Scheduler(options) => scheduler::run(options),
     }
 }

@@ -49,7 +49,9 @@ pub fn run(options: &Options) -> Result<()> {
     };
 
     let prepared = if with_rig(2) { prepare::run() } else { Ok(()) };
-    programs::run(cargo().args(["build", "--release", "--package", "rondo"]))?;
+    // Rig 1 runs both: what `rondo` records the simulator replays.
+    let programs = ["--package", "rondo", "--package", "rondo-simulator"];
+    programs::run(cargo().args(["build", "--release"]).args(programs))?;
     if with_units {
         units(&mut course)?;
     }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 
 use super::{Failure, say};
-use crate::config::Share;
+use crate::config::{Duration, GpuOptions, PolicyChoice, PriorityChoice, Share};
 use crate::control::{Answer, Request, ask};
 
 /// `rondo ctl`.
@@ -51,6 +51,38 @@ enum CtlRequest {
         /// The new guarantee, like 25%
         share: Share,
     },
+    /// Change the part of the GPU that the VM never exceeds
+    Limit {
+        /// The new limit, like 50%, or none
+        #[arg(value_name = "P%|none")]
+        limit: LimitText,
+    },
+    /// Change how long the VM keeps the GPU before an equal claim is preferred
+    Slice {
+        /// The new slice, like 2ms; 100us to 100ms
+        #[arg(value_name = "TIME", value_parser = slice)]
+        slice: Duration,
+    },
+    /// Change who gets time first that is lent
+    Priority {
+        /// The new priority
+        priority: PriorityChoice,
+    },
+    /// Let a VM that was quarantined for its hangs use the GPU again
+    Pardon,
+    /// Share the GPU in another way, at once; what each VM owes it goes on owing
+    Policy {
+        /// The new policy
+        policy: PolicyChoice,
+    },
+    /// Start another VM beside those that run; its guarantee must fit, and if it asks for none it is what is left
+    Add {
+        /// Its file, as for `rondo run`
+        #[arg(value_name = "VM.toml")]
+        file: PathBuf,
+    },
+    /// Stop the VM; what it was guaranteed is free for others then
+    Stop,
     /// Print what the VMs have used so far, as JSON
     Report,
 }
@@ -76,6 +108,38 @@ impl FromStr for SizeText {
     }
 }
 
+/// A limit, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LimitText(Option<Share>);
+
+impl FromStr for LimitText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        match text.parse() {
+            Ok(Share(0)) => Err("a limit of 0% would stop the VM; use stop for that".to_owned()),
+            Ok(limit) => Ok(Self(Some(limit))),
+            Err(_) => Err(format!(
+                "'{text}' is no limit; write one up to 100%, like 50%, or none"
+            )),
+        }
+    }
+}
+
+fn slice(text: &str) -> Result<Duration, String> {
+    let slice = text.parse()?;
+    GpuOptions::check_slice(slice).map_err(|problem| format!("the slice {problem}"))?;
+    Ok(slice)
+}
+
+/// A path that means the same in another folder.
+fn absolute(file: PathBuf) -> Result<PathBuf, Failure> {
+    std::path::absolute(&file).map_err(|source| Failure::Write { path: file, source })
+}
+
 impl CtlArgs {
     /// Asks, and prints what is answered.
     ///
@@ -93,10 +157,21 @@ impl CtlArgs {
             CtlRequest::Unplug { scanout } => Request::Unplug { vm, scanout },
             CtlRequest::Screenshot { file } => Request::Screenshot {
                 vm,
-                file: std::path::absolute(&file)
-                    .map_err(|source| Failure::Write { path: file, source })?,
+                file: absolute(file)?,
             },
             CtlRequest::Guarantee { share } => Request::Guarantee { vm, ppm: share.0 },
+            CtlRequest::Limit { limit } => Request::Limit {
+                vm,
+                ppm: limit.0.map(|limit| limit.0),
+            },
+            CtlRequest::Slice { slice } => Request::Slice { vm, ns: slice.0 },
+            CtlRequest::Priority { priority } => Request::Priority { vm, priority },
+            CtlRequest::Pardon => Request::Pardon { vm },
+            CtlRequest::Policy { policy } => Request::Policy { policy },
+            CtlRequest::Add { file } => Request::Add {
+                file: absolute(file)?,
+            },
+            CtlRequest::Stop => Request::Stop { vm },
             CtlRequest::Report => Request::Report,
         };
         match ask(&self.socket, &request).map_err(Failure::Control)? {
@@ -118,6 +193,22 @@ impl CtlArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_is_a_share_or_none_and_not_nothing() {
+        assert_eq!("none".parse(), Ok(LimitText(None)));
+        assert_eq!("50%".parse(), Ok(LimitText(Some(Share(500_000)))));
+        for wrong in ["0%", "101%", "all", ""] {
+            assert!(wrong.parse::<LimitText>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_slice_that_no_vm_can_have_is_refused_before_anybody_is_asked() {
+        assert_eq!(slice("2ms"), Ok(Duration(2_000_000)));
+        let message = slice("1us").expect_err("too short");
+        assert!(message.contains("100us to 100ms"), "{message}");
+    }
 
     #[test]
     fn a_size_is_two_numbers_with_an_x_between() {

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Failure, PolicyChoice, say};
-use crate::config::{GpuChoice, Share, VmOptions, VmSpec};
-use crate::report::{Measurement, Report, VmAccount, parts_per_million};
+use super::verdict::{judge, percent};
+use super::{Failure, say};
+use crate::config::{
+    GpuChoice, Share, Sharing, SharingOptions, VmOptions, VmSpec, share_guarantees,
+};
+use crate::report::{Measurement, Report, VmAccount};
 use crate::session::{Console, Ending, Plan, Session};
 use crate::vm::VmOutcome;
 
 /// `rondo demo`.
 #[derive(Args, Debug)]
 pub struct DemoArgs {
-    /// One VM for each share, in percent
+    /// One VM for each share, in percent of an engine
     #[arg(
         long,
         value_name = "SHARES",
@@ -26,9 +29,8 @@ pub struct DemoArgs {
     /// How long to measure
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// How the GPU is shared
-    #[arg(long, value_enum, default_value_t)]
-    policy: PolicyChoice,
+    #[command(flatten)]
+    sharing: SharingOptions,
     /// Folder for the last picture of each VM
     #[arg(long, value_name = "DIR")]
     screenshot: Option<PathBuf>,
@@ -38,13 +40,11 @@ pub struct DemoArgs {
     /// Write who had the GPU when, for the Perfetto UI (ui.perfetto.dev)
     #[arg(long, value_name = "TRACE.pftrace")]
     trace: Option<PathBuf>,
+    /// Write each event that the scheduler is told and each of its answers, for `rondo-simulator replay`
+    #[arg(long, value_name = "JOURNAL")]
+    record: Option<PathBuf>,
 }
 
-/// How far a share may be from its guarantee, in parts per million.
-const TOLERANCE_PPM: u32 = 10_000;
-/// The part of the time, in parts per million, for which a VM must have had work to count as always asking; the rest is what the
-/// engine takes to change hands.
-const ALL_THE_TIME_PPM: u32 = 980_000;
 /// How long the guests may take to draw their first pictures, before the measurement starts.
 const WARM_UP: Duration = Duration::from_secs(30);
 
@@ -54,7 +54,10 @@ impl DemoArgs {
     /// # Errors
     /// The VMs cannot run here, a guest died, a share was not kept, or a result cannot be written.
     pub fn execute(self) -> Result<(), Failure> {
+        let sharing = (self.sharing.clone().resolve()).map_err(Failure::Usage)?;
         let vms = self.specs()?;
+        // There is no file that could promise too much: it was the command line.
+        share_guarantees(&vms, &sharing).map_err(|error| Failure::Usage(error.to_string()))?;
         if let Some(folder) = &self.screenshot {
             std::fs::create_dir_all(folder).map_err(|source| Failure::Write {
                 path: folder.clone(),
@@ -62,11 +65,12 @@ impl DemoArgs {
             })?;
         }
         let mut session = Session::launch(Plan {
-            policy: self.policy,
+            sharing,
             vms,
             console: Console::Log,
             control: None,
             trace: self.trace.clone(),
+            record: self.record.clone(),
         })?;
 
         session.wait_for_first_frames(WARM_UP)?;
@@ -75,13 +79,13 @@ impl DemoArgs {
         let mut before = start.clone();
         let ending = session.wait(Some(Duration::from_secs(self.seconds)), &mut |session| {
             let now = session.measure();
-            print_rows(&before, &now);
+            print_rows(&sharing, &before, &now);
             before = now;
         })?;
         let end = session.measure();
         let accounts = difference(&start, &end);
         let elapsed = end.at_ns.saturating_sub(start.at_ns);
-        let report = Report::new(self.policy.name(), elapsed, &accounts);
+        let report = Report::new(sharing.policy.name(), sharing.engines, elapsed, &accounts);
         let finished = session.finish();
 
         if let Some(path) = &self.json {
@@ -91,7 +95,7 @@ impl DemoArgs {
             })?;
         }
         match ending {
-            Ending::TimedOut => judge(self.policy, &report, &accounts)?,
+            Ending::TimedOut => judge(sharing.policy, &report, &accounts)?,
             Ending::Interrupted => {}
             Ending::AllEnded => return Err(early_end(finished.outcomes)),
         }
@@ -148,6 +152,7 @@ fn difference(start: &Measurement, end: &Measurement) -> Vec<VmAccount> {
             account.used.gpu.0 = end.used.gpu.0.saturating_sub(start.used.gpu.0);
             account.used.frames = end.used.frames.saturating_sub(start.used.frames);
             account.used.commands = end.used.commands.saturating_sub(start.used.commands);
+            account.used.borrowed.0 = (end.used.borrowed.0).saturating_sub(start.used.borrowed.0);
             account.used.waited.0 = end.used.waited.0.saturating_sub(start.used.waited.0);
             account
         })
@@ -157,9 +162,9 @@ fn difference(start: &Measurement, end: &Measurement) -> Vec<VmAccount> {
 const TABLE_HEADER: &str =
     "VM        guaranteed   measured    frames/s   longest wait   longest unit";
 
-fn print_rows(before: &Measurement, now: &Measurement) {
+fn print_rows(sharing: &Sharing, before: &Measurement, now: &Measurement) {
     let elapsed = now.at_ns.saturating_sub(before.at_ns);
-    let second = Report::new("", elapsed, &difference(before, now));
+    let second = Report::new("", sharing.engines, elapsed, &difference(before, now));
     for vm in &second.vms {
         let frames = u128::from(vm.frames) * 1_000_000_000 / u128::from(second.elapsed_ns.max(1));
         say!(
@@ -176,72 +181,6 @@ fn print_rows(before: &Measurement, now: &Measurement) {
     }
 }
 
-/// Parts per million as percent with two decimals.
-fn percent(ppm: u32) -> String {
-    format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
-}
-
-/// The verdict in one line: each VM must have had its part of the GPU.
-///
-/// On a quiet host the guests never stop asking. A host that is busy with other things may keep a guest from it; others then
-/// rightly get what it leaves, and nothing can be said of the guarantee.
-/// Best effort promises nothing, so there is nothing to judge.
-fn judge(policy: PolicyChoice, report: &Report, accounts: &[VmAccount]) -> Result<(), Failure> {
-    let promised: u32 = report.vms.iter().map(|vm| vm.guarantee_ppm).sum();
-    let worst = report
-        .vms
-        .iter()
-        .map(|vm| {
-            // All VMs want everything, so what is promised to nobody is divided as the promises are.
-            let due = parts_per_million(u64::from(vm.guarantee_ppm), u64::from(promised));
-            vm.share_ppm.abs_diff(due)
-        })
-        .max()
-        .unwrap_or(0);
-    let shares = report
-        .vms
-        .iter()
-        .map(|vm| percent(vm.share_ppm))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let busy = percent(parts_per_million(report.busy_ns, report.elapsed_ns));
-    if policy == PolicyChoice::BestEffort {
-        say!("Best effort promises no share. Measured: shares {shares}; GPU busy {busy}.");
-        return Ok(());
-    }
-    let line = format!(
-        "shares {shares}, at worst {} from the guarantee; GPU busy {busy}",
-        percent(worst)
-    );
-    if worst <= TOLERANCE_PPM {
-        say!("Every VM got its slice: {line}.");
-        return Ok(());
-    }
-    let wronged = accounts
-        .iter()
-        .zip(&report.vms)
-        .find(|(account, vm)| wronged(account, vm.share_ppm, report.elapsed_ns));
-    match wronged {
-        Some((account, _)) => Err(Failure::NotKept(format!(
-            "{} did not get its slice: {line}",
-            account.name
-        ))),
-        None => {
-            say!(
-                "No verdict, for this host is too busy with other things for the guests to ask for the GPU all the time: {line}."
-            );
-            Ok(())
-        }
-    }
-}
-
-/// Whether a VM asked for the GPU all the time and got less than its part. A VM that could not ask loses to those who did.
-fn wronged(account: &VmAccount, share_ppm: u32, elapsed_ns: u64) -> bool {
-    let asked = account.used.gpu.0.saturating_add(account.used.waited.0);
-    parts_per_million(asked, elapsed_ns) >= ALL_THE_TIME_PPM
-        && share_ppm.saturating_add(TOLERANCE_PPM) < account.guarantee_ppm
-}
-
 fn early_end(outcomes: Vec<(String, VmOutcome)>) -> Failure {
     let (name, how) = outcomes
         .into_iter()
@@ -249,86 +188,4 @@ fn early_end(outcomes: Vec<(String, VmOutcome)>) -> Failure {
         .next()
         .unwrap_or_else(|| ("demo".to_owned(), "there was no guest".to_owned()));
     Failure::GuestDied { name, how }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::VmReport;
-
-    fn vm(guarantee_ppm: u32, share_ppm: u32) -> VmReport {
-        VmReport {
-            name: "vm".to_owned(),
-            guid: String::new(),
-            guarantee_ppm,
-            gpu_ns: 0,
-            share_ppm,
-            frames: 0,
-            commands: 0,
-            start_to_first_frame_ns: None,
-            longest_unit_ns: 0,
-            waited_max_ns: 0,
-        }
-    }
-
-    fn report(vms: Vec<VmReport>) -> Report {
-        Report {
-            policy: "guaranteed".to_owned(),
-            elapsed_ns: 100,
-            busy_ns: 99,
-            vms,
-        }
-    }
-
-    /// A VM that had the GPU for `gpu` of the `gpu + waited` in which it asked.
-    fn account(guarantee_ppm: u32, gpu: u64, waited: u64) -> VmAccount {
-        let mut used = rondo_adapter::ddi::VmStatistics::default();
-        used.gpu.0 = gpu;
-        used.waited.0 = waited;
-        VmAccount {
-            name: "vm".to_owned(),
-            guid: rondo_adapter::ddi::Guid::default(),
-            guarantee_ppm,
-            started_ns: 0,
-            used,
-        }
-    }
-
-    #[test]
-    fn the_verdict_is_good_within_one_percent() {
-        let good = report(vec![vm(750_000, 745_000), vm(250_000, 255_000)]);
-        assert!(judge(PolicyChoice::Guaranteed, &good, &[]).is_ok());
-    }
-
-    #[test]
-    fn a_vm_that_asked_all_the_time_and_got_less_makes_it_bad() {
-        let bad = report(vec![vm(750_000, 700_000), vm(250_000, 300_000)]);
-        let accounts = [account(750_000, 70, 29), account(250_000, 30, 69)];
-        let failure =
-            judge(PolicyChoice::Guaranteed, &bad, &accounts).expect_err("five percent off");
-        assert_eq!(failure.code(), 1);
-        assert!(failure.to_string().contains("5.00 %"), "{failure}");
-    }
-
-    #[test]
-    fn a_vm_that_could_not_ask_has_not_been_wronged() {
-        let starved = report(vec![vm(750_000, 500_000), vm(250_000, 500_000)]);
-        let accounts = [account(750_000, 40, 10), account(250_000, 40, 60)];
-        assert!(judge(PolicyChoice::Guaranteed, &starved, &accounts).is_ok());
-    }
-
-    #[test]
-    fn what_nobody_was_promised_is_divided_as_the_promises_are() {
-        let divided = report(vec![vm(200_000, 500_000), vm(200_000, 500_000)]);
-        for policy in [PolicyChoice::Guaranteed, PolicyChoice::Fair] {
-            assert!(judge(policy, &divided, &[]).is_ok());
-        }
-    }
-
-    #[test]
-    fn best_effort_is_measured_and_not_judged() {
-        let uneven = report(vec![vm(750_000, 100_000), vm(250_000, 900_000)]);
-        let accounts = [account(750_000, 100, 900), account(250_000, 900, 100)];
-        assert!(judge(PolicyChoice::BestEffort, &uneven, &accounts).is_ok());
-    }
 }

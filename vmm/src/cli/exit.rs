@@ -47,12 +47,22 @@ pub enum Failure {
     #[error(transparent)]
     Screenshot(#[from] ScreenshotError),
     /// The GPU refused the VM. Exit code 1.
-    #[error("{name}: the GPU does not take the VM ({status}); lower its guarantee")]
+    #[error(
+        "{name}: the GPU does not take the VM ({status}); free some threads or memory, or stop another VM"
+    )]
     Gpu {
         /// The VM.
         name: String,
         /// Why.
         status: NtStatus,
+    },
+    /// The VM's guarantee does not fit beside those of the others. Exit code 1.
+    #[error("{name}: {why}")]
+    NotAdmitted {
+        /// The VM.
+        name: String,
+        /// By how much.
+        why: String,
     },
     /// The host failed. Exit code 1.
     #[error("cannot {action}: {source}")]
@@ -104,6 +114,7 @@ impl Failure {
             Self::Config(_)
             | Self::Vm { .. }
             | Self::Gpu { .. }
+            | Self::NotAdmitted { .. }
             | Self::Host { .. }
             | Self::Write { .. }
             | Self::Control(_)

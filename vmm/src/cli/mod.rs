@@ -5,9 +5,9 @@ mod ctl;
 mod demo;
 mod exit;
 mod run;
+mod verdict;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use rondo_scheduler::Policy;
+use clap::{Parser, Subcommand};
 
 /// Prints a line, and lets go of what nobody reads: a closed or full standard output is no reason to end VMs, and what counts
 /// is the exit code.
@@ -43,42 +43,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Show the guarantee: VMs that each want the whole GPU, each getting its share
     Demo(DemoArgs),
-    /// Ask a running `rondo run --control SOCKET`: resize, screenshot, guarantee, report
+    /// Ask a running `rondo run --control SOCKET`: change shares, add and stop VMs, resize, screenshot, report
     Ctl(CtlArgs),
-}
-
-/// How the GPU is shared between VMs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum PolicyChoice {
-    /// Each VM has its guarantee whenever it has work; idle time is lent
-    #[default]
-    Guaranteed,
-    /// The VMs that have work divide all of the GPU, in proportion to their guarantees
-    Fair,
-    /// The VMs that have work take turns; no share is promised
-    BestEffort,
-}
-
-impl PolicyChoice {
-    /// The scheduler's policy.
-    #[must_use]
-    pub fn policy(self) -> Policy {
-        match self {
-            Self::Guaranteed => Policy::Guaranteed,
-            Self::Fair => Policy::Fair,
-            Self::BestEffort => Policy::BestEffort,
-        }
-    }
-
-    /// Its name in reports.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Guaranteed => "guaranteed",
-            Self::Fair => "fair",
-            Self::BestEffort => "best-effort",
-        }
-    }
 }
 
 impl Cli {

@@ -2,13 +2,13 @@
 //! `rondo run`: VMs from files or from flags, until their guests end.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::{Failure, PolicyChoice};
-use crate::config::{ConfigError, VmOptions, VmSpec, read_vm_file};
+use super::Failure;
+use crate::config::{ConfigError, SharingOptions, VmOptions, VmSpec, named_after, read_vm_file};
 use crate::session::{Console, Ending, Plan, Session};
 use crate::vm::VmOutcome;
 
@@ -20,9 +20,8 @@ pub struct RunArgs {
     files: Vec<PathBuf>,
     #[command(flatten)]
     vm: VmOptions,
-    /// How the GPU is shared
-    #[arg(long, value_enum, default_value_t)]
-    policy: PolicyChoice,
+    #[command(flatten)]
+    sharing: SharingOptions,
     /// Stop after this many seconds, which counts as a failure
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     timeout: Option<u64>,
@@ -32,6 +31,9 @@ pub struct RunArgs {
     /// Write who had the GPU when, for the Perfetto UI (ui.perfetto.dev)
     #[arg(long, value_name = "TRACE.pftrace")]
     trace: Option<PathBuf>,
+    /// Write each event that the scheduler is told and each of its answers, for `rondo-simulator replay`
+    #[arg(long, value_name = "JOURNAL")]
+    record: Option<PathBuf>,
     /// Listen here for `rondo ctl`
     #[arg(long, value_name = "SOCKET")]
     control: Option<PathBuf>,
@@ -50,11 +52,12 @@ impl RunArgs {
             Console::Lines
         };
         let mut session = Session::launch(Plan {
-            policy: self.policy,
+            sharing: self.sharing.resolve().map_err(Failure::Usage)?,
             vms,
             console,
             control: self.control,
             trace: self.trace,
+            record: self.record,
         })?;
         let ending = session.wait(self.timeout.map(Duration::from_secs), &mut |_| {})?;
         let report = session.report();
@@ -75,7 +78,11 @@ impl RunArgs {
 fn specs(files: &[PathBuf], flags: VmOptions) -> Result<Vec<VmSpec>, Failure> {
     let vms = match files {
         [] => vec![flags.resolve("vm")?],
-        [file] => vec![flags.over(read_vm_file(file)?).resolve(&stem(file))?],
+        [file] => vec![
+            flags
+                .over(read_vm_file(file)?)
+                .resolve(&named_after(file))?,
+        ],
         _ if !flags.is_empty() => {
             return Err(Failure::Usage(
                 "a VM's flags do not go with several files; write them into the files".to_owned(),
@@ -83,7 +90,7 @@ fn specs(files: &[PathBuf], flags: VmOptions) -> Result<Vec<VmSpec>, Failure> {
         }
         _ => files
             .iter()
-            .map(|file| read_vm_file(file)?.resolve(&stem(file)))
+            .map(|file| read_vm_file(file)?.resolve(&named_after(file)))
             .collect::<Result<_, ConfigError>>()?,
     };
     let mut names = HashSet::new();
@@ -94,14 +101,6 @@ fn specs(files: &[PathBuf], flags: VmOptions) -> Result<Vec<VmSpec>, Failure> {
         .into()),
         None => Ok(vms),
     }
-}
-
-/// A file's name without its folder and extension.
-fn stem(file: &Path) -> String {
-    file.file_stem().map_or_else(
-        || "vm".to_owned(),
-        |stem| stem.to_string_lossy().into_owned(),
-    )
 }
 
 fn verdict(
@@ -133,6 +132,8 @@ fn verdict(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn file(folder: &Path, name: &str, text: &str) -> PathBuf {

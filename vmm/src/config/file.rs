@@ -22,6 +22,15 @@ pub fn read_vm_file(path: &Path) -> Result<VmOptions, ConfigError> {
     Ok(options.relative_to(path.parent().unwrap_or_else(|| Path::new(""))))
 }
 
+/// The name of a VM whose file gives it none: the file's own, without its folder and extension.
+#[must_use]
+pub fn named_after(file: &Path) -> String {
+    file.file_stem().map_or_else(
+        || "vm".to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
+}
+
 /// The parser's message in one line, with the number of the line that it is about.
 fn located(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().replace('\n', " ");

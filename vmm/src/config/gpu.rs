@@ -4,11 +4,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rondo_scheduler::Mode;
-use serde::Deserialize;
+use clap::ValueEnum;
+use rondo_scheduler::{Mode, Priority};
 use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Serialize};
 
-use super::{Bytes, ConfigError, Duration, Share, VmSpec};
+use super::{Bytes, ConfigError, Duration, Share};
 
 /// Whether a VM has a GPU, and which.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,9 @@ pub struct GpuOptions {
     guarantee: Option<Share>,
     limit: Option<Share>,
     slice: Option<Duration>,
+    grace: Option<Duration>,
+    hang_timeout: Option<Duration>,
+    priority: Option<PriorityChoice>,
     mode: Option<GpuMode>,
     memory: Option<Bytes>,
     blob_alignment: Option<u32>,
@@ -41,6 +45,39 @@ enum GpuMode {
     Server,
 }
 
+/// Who comes first where nobody is owed anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PriorityChoice {
+    /// Gets time that is lent only when nobody above wants it
+    Low,
+    /// Gets its part of the time that is lent
+    #[default]
+    Normal,
+    /// Gets time that is lent before everybody below
+    High,
+}
+
+impl From<PriorityChoice> for Priority {
+    fn from(choice: PriorityChoice) -> Self {
+        match choice {
+            PriorityChoice::Low => Self::Low,
+            PriorityChoice::Normal => Self::Normal,
+            PriorityChoice::High => Self::High,
+        }
+    }
+}
+
+impl From<Priority> for PriorityChoice {
+    fn from(priority: Priority) -> Self {
+        match priority {
+            Priority::Low => Self::Low,
+            Priority::Normal => Self::Normal,
+            Priority::High => Self::High,
+        }
+    }
+}
+
 /// A GPU that can be built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GpuSpec {
@@ -50,12 +87,18 @@ pub struct GpuSpec {
     pub height: u32,
     /// Number of scanouts; the first is plugged in.
     pub scanouts: u32,
-    /// What the VM is promised; `None`: an equal part of what the others leave (see [`share_guarantees`]).
+    /// What the VM is promised; `None`: an equal part of what the others leave (see [`share_guarantees`](super::share_guarantees)).
     pub guarantee: Option<Share>,
     /// What it never exceeds.
     pub limit: Option<Share>,
     /// How long it keeps the GPU before an equal claim is preferred.
     pub slice: Duration,
+    /// How long it may go on, within its slice, when another VM has the better claim.
+    pub grace: Duration,
+    /// How long a unit of its work may run before it is hung.
+    pub hang_timeout: Duration,
+    /// Who gets time first that is lent.
+    pub priority: PriorityChoice,
     /// Client or server virtualization.
     pub mode: Mode,
     /// Bytes of host memory it may take.
@@ -71,6 +114,21 @@ impl GpuOptions {
     const SCANOUTS: std::ops::RangeInclusive<u32> = 1..=16;
     /// 100 us to 100 ms: below, hand-overs eat the GPU; above, no VM draws smoothly.
     const SLICES: std::ops::RangeInclusive<Duration> = Duration(100_000)..=Duration(100_000_000);
+
+    /// Windows' own (`TdrDelay`). The software GPU's units are bounded, so what takes so long is a host that gives their thread
+    /// no core; on one that is busy, that can be a good part of a second.
+    const HANG_TIMEOUT: Duration = Duration(2_000_000_000);
+    /// 1 ms to 60 s: below, a host that is busy looks like a GPU that hangs; above, nobody waits for the end.
+    const HANG_TIMEOUTS: std::ops::RangeInclusive<Duration> =
+        Duration(1_000_000)..=Duration(60_000_000_000);
+
+    /// Whether a VM can have this slice.
+    ///
+    /// # Errors
+    /// It cannot; one sentence without its subject.
+    pub fn check_slice(slice: Duration) -> Result<(), String> {
+        check_time(slice, &Self::SLICES)
+    }
 
     /// Whether a monitor can have this size.
     ///
@@ -94,11 +152,16 @@ impl GpuOptions {
     /// # Errors
     /// The first field whose value no GPU can have.
     pub fn resolve(&self, vm: &str) -> Result<GpuSpec, ConfigError> {
-        let field = |field, problem| ConfigError::Field {
+        self.check().map_err(|(field, problem)| ConfigError::Field {
             vm: vm.to_owned(),
             field,
             problem,
-        };
+        })
+    }
+
+    /// As [`GpuOptions::resolve`], with the field and its problem.
+    fn check(&self) -> Result<GpuSpec, (&'static str, String)> {
+        let field = |field, problem| (field, problem);
         let spec = GpuSpec {
             width: self.width.unwrap_or(1280),
             height: self.height.unwrap_or(800),
@@ -106,6 +169,9 @@ impl GpuOptions {
             guarantee: self.guarantee,
             limit: self.limit,
             slice: self.slice.unwrap_or(Duration(2_000_000)),
+            grace: self.grace.unwrap_or(Duration(0)),
+            hang_timeout: self.hang_timeout.unwrap_or(Self::HANG_TIMEOUT),
+            priority: self.priority.unwrap_or_default(),
             mode: match self.mode {
                 Some(GpuMode::Client) => Mode::Client,
                 Some(GpuMode::Server) | None => Mode::Server,
@@ -122,14 +188,27 @@ impl GpuOptions {
                 format!("is {}; give it 1 to 16", spec.scanouts),
             ));
         }
-        if !Self::SLICES.contains(&spec.slice) {
+        Self::check_slice(spec.slice).map_err(|problem| field("gpu.slice", problem))?;
+        check_time(spec.hang_timeout, &Self::HANG_TIMEOUTS)
+            .map_err(|problem| field("gpu.hang-timeout", problem))?;
+        if spec.grace > spec.slice {
             return Err(field(
-                "gpu.slice",
+                "gpu.grace",
                 format!(
-                    "is {}; give it {} to {}",
-                    spec.slice,
-                    Self::SLICES.start(),
-                    Self::SLICES.end()
+                    "is {}, longer than the slice of {}, within which it counts; shorten it or lengthen gpu.slice",
+                    spec.grace, spec.slice
+                ),
+            ));
+        }
+        if spec.mode == Mode::Client
+            && let Some(guarantee) = spec.guarantee
+            && guarantee != Share(0)
+        {
+            return Err(field(
+                "gpu.guarantee",
+                format!(
+                    "is {guarantee}, and a VM of mode=client has none of its own; leave it out and give all client VMs a part with \
+                     --host-guarantee, or write mode=server"
                 ),
             ));
         }
@@ -172,6 +251,17 @@ impl GpuOptions {
     }
 }
 
+fn check_time(time: Duration, range: &std::ops::RangeInclusive<Duration>) -> Result<(), String> {
+    if range.contains(&time) {
+        return Ok(());
+    }
+    Err(format!(
+        "is {time}; give it {} to {}",
+        range.start(),
+        range.end()
+    ))
+}
+
 impl FromStr for GpuChoice {
     type Err = String;
 
@@ -193,10 +283,13 @@ impl FromStr for GpuChoice {
                 return Err(format!("'{key}' is given twice; give it once"));
             }
         }
-        table
-            .try_into::<GpuOptions>()
-            .map(Self::On)
-            .map_err(|error| error.message().to_owned())
+        let options: GpuOptions = table
+            .try_into()
+            .map_err(|error: toml::de::Error| error.message().to_owned())?;
+        options
+            .check()
+            .map_err(|(field, problem)| format!("{field} {problem}"))?;
+        Ok(Self::On(options))
     }
 }
 
@@ -224,25 +317,6 @@ impl<'de> Deserialize<'de> for GpuChoice {
     }
 }
 
-/// The guarantee of each VM with a GPU, in order: what it asked for, or an equal part of what those leave.
-///
-/// # Errors
-/// What was asked for is more than the whole GPU.
-pub fn share_guarantees(vms: &[VmSpec]) -> Result<Vec<Option<Share>>, ConfigError> {
-    let gpus = || vms.iter().filter_map(|vm| vm.gpu.as_ref());
-    let asked = || gpus().filter_map(|gpu| gpu.guarantee);
-    let total = asked().fold(0_u32, |sum, share| sum.saturating_add(share.0));
-    let left = 1_000_000_u32
-        .checked_sub(total)
-        .ok_or(ConfigError::TooMuchPromised { total })?;
-    let silent = u32::try_from(gpus().count() - asked().count()).unwrap_or(u32::MAX);
-    let part = Share(left.checked_div(silent).unwrap_or(0));
-    Ok(vms
-        .iter()
-        .map(|vm| vm.gpu.as_ref().map(|gpu| gpu.guarantee.unwrap_or(part)))
-        .collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,7 +331,8 @@ mod tests {
     #[test]
     fn every_key_of_the_documented_example_is_understood() {
         let gpu = spec(
-            "width=1920,height=1080,scanouts=2,guarantee=25%,slice=2ms,mode=client,memory=128M",
+            "width=1920,height=1080,scanouts=2,guarantee=25%,slice=2ms,grace=500us,hang-timeout=1s,priority=high,\
+             mode=server,memory=128M",
         );
         assert_eq!(
             gpu,
@@ -268,7 +343,10 @@ mod tests {
                 guarantee: Some(Share(250_000)),
                 limit: None,
                 slice: Duration(2_000_000),
-                mode: Mode::Client,
+                grace: Duration(500_000),
+                hang_timeout: Duration(1_000_000_000),
+                priority: PriorityChoice::High,
+                mode: Mode::Server,
                 memory: Bytes(128 << 20),
                 blob_alignment: None,
             })
@@ -287,6 +365,11 @@ mod tests {
             ("slice=1us", "100us to 100ms"),
             ("slice=2", "2ms"),
             ("mode=both", "client"),
+            ("mode=client,guarantee=20%", "--host-guarantee"),
+            ("priority=urgent", "high"),
+            ("grace=3ms", "the slice of 2ms"),
+            ("hang-timeout=0ms", "1ms to 60s"),
+            ("hang-timeout=2m", "2ms"),
             ("memory=1M", "gpu.memory"),
             ("guarantee=50%,limit=25%", "below its guarantee"),
             ("width=640,width=800", "twice"),

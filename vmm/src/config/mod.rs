@@ -6,11 +6,15 @@
 
 mod file;
 mod gpu;
+mod promise;
+mod sharing;
 mod units;
 mod vm;
 
-pub use file::read_vm_file;
-pub use gpu::{GpuChoice, GpuOptions, GpuSpec, share_guarantees};
+pub use file::{named_after, read_vm_file};
+pub use gpu::{GpuChoice, GpuOptions, GpuSpec, PriorityChoice};
+pub use promise::{check_promise, share_guarantees};
+pub use sharing::{EngineCount, PolicyChoice, QuarantineRule, Sharing, SharingOptions};
 pub use units::{Bytes, Duration, Share};
 pub use vm::{BUILTIN_DEMO, Discovery, Kernel, VmOptions, VmSpec};
 
@@ -58,11 +62,23 @@ pub enum ConfigError {
     },
     /// The guarantees add up to more than the GPU.
     #[error(
-        "the guarantees add up to {}, which is {} more than the GPU has; lower gpu.guarantee of some VMs",
-        Share(*total), Share(total - 1_000_000)
+        "the guarantees add up to {}, which is {} more than the GPU has to promise; lower gpu.guarantee of some VMs",
+        Percent(*total), Percent(total.saturating_sub(*most))
     )]
     TooMuchPromised {
-        /// Sum of the guarantees in parts per million.
-        total: u32,
+        /// Sum of the guarantees in parts per million of an engine.
+        total: u64,
+        /// What all engines together have to promise, in parts per million of an engine.
+        most: u64,
     },
+}
+
+/// Parts per million of an engine as percent, also where it is more than one engine.
+struct Percent(u64);
+
+impl std::fmt::Display for Percent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // As with any share: nobody promises 4294 engines.
+        Share(u32::try_from(self.0).unwrap_or(u32::MAX)).fmt(f)
+    }
 }

@@ -86,6 +86,11 @@ impl fmt::Display for Duration {
     }
 }
 
+impl Share {
+    /// All of an engine.
+    pub const WHOLE: Self = Self(1_000_000);
+}
+
 impl FromStr for Share {
     type Err = String;
 

@@ -33,7 +33,7 @@ pub struct VmOptions {
     /// Memory, from 32M [default: 512M]
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<Bytes>,
-    /// The virtual GPU: width=1280,height=800,scanouts=1,guarantee=25%,limit=50%,slice=2ms,mode=server|client,memory=256M,blob-alignment=4096, each optional; or off
+    /// The virtual GPU: width=1280,height=800,scanouts=1,guarantee=25%,limit=50%,slice=2ms,grace=0ms,hang-timeout=2s,priority=low|normal|high,mode=server|client,memory=256M,blob-alignment=4096, each optional; or off
     #[arg(long, value_name = "SPEC")]
     pub gpu: Option<GpuChoice>,
     /// How the guest finds its devices [default: acpi; builtin:demo: cmdline]

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-//! Requests to running VMs: `rondo run --control SOCKET` listens, `rondo ctl SOCKET ...` asks.
+//! Requests to running VMs: `rondo run --control SOCKET` listens, `rondo ctl SOCKET ...` asks. The user who started `rondo`
+//! may ask, and root, and nobody else: a request can boot files.
 //!
 //! One connection is one request and one answer, each a line of JSON. A thread reads requests and hands them to the main
 //! event loop, where everything that changes a VM happens.
 
+mod peer;
 mod server;
 
 use std::io::{self, Read, Write};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::{PolicyChoice, PriorityChoice};
 use crate::report::Report;
 
 pub use server::{ControlServer, Pending};
@@ -55,8 +58,49 @@ pub enum Request {
     Guarantee {
         /// The VM; may be left out if there is one only.
         vm: Option<String>,
-        /// Parts per million of the GPU.
+        /// Parts per million of an engine.
         ppm: u32,
+    },
+    /// Change a VM's limit.
+    Limit {
+        /// The VM; may be left out if there is one only.
+        vm: Option<String>,
+        /// Parts per million of an engine; `None`: no limit.
+        ppm: Option<u32>,
+    },
+    /// Change a VM's slice.
+    Slice {
+        /// The VM; may be left out if there is one only.
+        vm: Option<String>,
+        /// Nanoseconds.
+        ns: u64,
+    },
+    /// Change a VM's priority for time that is lent.
+    Priority {
+        /// The VM; may be left out if there is one only.
+        vm: Option<String>,
+        /// The new one.
+        priority: PriorityChoice,
+    },
+    /// Let a VM that was quarantined use the GPU again.
+    Pardon {
+        /// The VM; may be left out if there is one only.
+        vm: Option<String>,
+    },
+    /// Share the GPU in another way.
+    Policy {
+        /// The new one.
+        policy: PolicyChoice,
+    },
+    /// Start another VM beside those that run.
+    Add {
+        /// The absolute path of its TOML file.
+        file: PathBuf,
+    },
+    /// Stop a VM; what it was guaranteed is free for others when this is answered.
+    Stop {
+        /// The VM; may be left out if there is one only.
+        vm: Option<String>,
     },
     /// What the VMs have used so far.
     Report,

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
+use super::peer::may_ask;
 use super::{Answer, PATIENCE, Request, read_line};
 
 /// A request that waits for its answer.
@@ -135,6 +136,10 @@ fn serve(listener: &UnixListener, requests: &Sender<Pending>, notify: &EventFd, 
         };
         if !line.take_up(&stream) {
             return;
+        }
+        if !may_ask(&stream) {
+            // The socket's mode keeps others out, apart from the moment before it was set.
+            continue;
         }
         let (reply, answers) = mpsc::sync_channel(1);
         let answer = match read_request(&stream) {

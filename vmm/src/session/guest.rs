@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-//! One VM of a session: the machine, its console and its GPU.
+//! One VM of a session: the machine, its console and its GPU, from its specification to what is left of it at the end.
 
 use std::borrow::Cow;
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
 use rondo_devices::legacy::Serial;
-use vmm_sys_util::eventfd::EventFd;
 
 use super::Console;
 use super::graphics::Graphics;
@@ -18,33 +18,37 @@ use crate::guest_image::GUEST_ELF;
 use crate::kvm::{Hypervisor, interprets_kernels};
 use crate::memory::MemorySize;
 use crate::report::VmAccount;
-use crate::trace::Trace;
-use crate::vm::{CpuCount, RunningVm, Vm, VmBuilder, VmConfig, VmError, VmHandle, VmOutcome};
+use crate::vm::{CpuCount, RunningVm, Vm, VmBuilder, VmConfig, VmError, VmOutcome};
 use rondo_adapter::adapter::Adapter;
+use rondo_adapter::handle::KmdProcessHandle;
 use rondo_scheduler::Nanos;
 
-/// A VM from its specification to its end.
+/// A VM. Once it has ended and was [`retired`](Guest::retire), nothing of it is left but what it did.
 #[derive(Debug)]
 pub struct Guest {
     spec: VmSpec,
-    handle: VmHandle,
-    serial: Arc<Serial>,
     state: State,
+    /// `None` once it was retired.
+    serial: Option<Arc<Serial>>,
     graphics: Option<Graphics>,
+    /// What it had used at its end.
+    used: Option<VmAccount>,
+    /// Whether its last screenshot could be written.
+    written: Result<(), Failure>,
 }
 
 #[derive(Debug)]
 enum State {
     Built(Box<Vm>),
     Running(RunningVm),
-    Gone,
+    Over(VmOutcome),
 }
 
 impl Guest {
     /// Builds the VM, ready to start.
     ///
     /// # Errors
-    /// What this host or the VM's files do not allow.
+    /// What this host or the VM's files do not allow. Nothing of the VM is left then.
     pub fn build(
         hypervisor: &Hypervisor,
         gpu: &Arc<Adapter>,
@@ -71,31 +75,24 @@ impl Guest {
             )?),
             _ => None,
         };
-        let vm = builder.build().map_err(fail)?;
+        let vm = match builder.build() {
+            Ok(vm) => vm,
+            Err(error) => {
+                if let Some(graphics) = graphics {
+                    graphics.close(gpu);
+                }
+                return Err(fail(error));
+            }
+        };
         warn_of_interpreting_kvm(&spec);
         Ok(Self {
-            handle: vm.handle(),
-            serial,
             state: State::Built(Box::new(vm)),
+            serial: Some(serial),
             graphics,
             spec,
+            used: None,
+            written: Ok(()),
         })
-    }
-
-    /// Puts its GPU schedule into a trace, if it has a GPU.
-    ///
-    /// # Errors
-    /// The adapter does not log it.
-    pub fn trace(&self, trace: &mut Trace) -> Result<(), Failure> {
-        let Some(graphics) = &self.graphics else {
-            return Ok(());
-        };
-        trace
-            .watch(&self.spec.name, graphics.worker())
-            .map_err(|status| Failure::Host {
-                action: "log the GPU's schedule",
-                source: std::io::Error::other(status),
-            })
     }
 
     /// Starts the vCPUs; the adapter's clock shows `now`.
@@ -103,7 +100,7 @@ impl Guest {
     /// # Errors
     /// The host has no threads left.
     pub fn start(&mut self, now: Nanos) -> Result<(), Failure> {
-        match std::mem::replace(&mut self.state, State::Gone) {
+        match std::mem::replace(&mut self.state, State::Over(VmOutcome::Stopped)) {
             State::Built(vm) => {
                 if let Some(graphics) = &mut self.graphics {
                     graphics.note_start(now.0);
@@ -125,29 +122,72 @@ impl Guest {
         &self.spec.name
     }
 
-    /// Its serial port, for the keyboard.
+    /// What stands for it at the adapter, while it has a GPU.
     #[must_use]
-    pub fn serial(&self) -> Arc<Serial> {
-        Arc::clone(&self.serial)
+    pub fn worker(&self) -> Option<KmdProcessHandle> {
+        self.graphics.as_ref().map(Graphics::worker)
+    }
+
+    /// Its GPU, while it has one.
+    ///
+    /// # Errors
+    /// It has none, or has ended; one sentence.
+    pub fn graphics(&self) -> Result<&Graphics, String> {
+        self.graphics
+            .as_ref()
+            .ok_or_else(|| self.without_graphics())
+    }
+
+    /// As [`Guest::graphics`], to change it.
+    ///
+    /// # Errors
+    /// As [`Guest::graphics`].
+    pub fn graphics_mut(&mut self) -> Result<&mut Graphics, String> {
+        let sentence = self.without_graphics();
+        self.graphics.as_mut().ok_or(sentence)
+    }
+
+    fn without_graphics(&self) -> String {
+        let name = &self.spec.name;
+        match self.state {
+            State::Over(_) => format!("{name} has ended"),
+            State::Built(_) | State::Running(_) => format!("{name} has no GPU"),
+        }
+    }
+
+    /// Its serial port, for the keyboard, while it lives.
+    #[must_use]
+    pub fn serial(&self) -> Option<Arc<Serial>> {
+        self.serial.clone()
     }
 
     /// Lets a guest that missed its console's interrupt go on.
     pub fn remind(&self) {
-        if let Err(error) = self.serial.remind() {
+        if let Some(serial) = &self.serial
+            && let Err(error) = serial.remind()
+        {
             log::debug!("{}: {error}", self.name());
         }
     }
 
-    /// Readable once the VM has ended.
+    /// A descriptor that becomes readable once the VM has ended; `None` once it was retired, before which it stays open.
     #[must_use]
-    pub fn outcome_event(&self) -> &EventFd {
-        self.handle.outcome_event()
+    pub fn outcome_event(&self) -> Option<RawFd> {
+        match &self.state {
+            State::Built(vm) => Some(vm.handle().outcome_event().as_raw_fd()),
+            State::Running(running) => Some(running.outcome_event().as_raw_fd()),
+            State::Over(_) => None,
+        }
     }
 
     /// How it ended, once it has.
     #[must_use]
     pub fn outcome(&self) -> Option<VmOutcome> {
-        self.handle.outcome()
+        match &self.state {
+            State::Built(_) => None,
+            State::Running(running) => running.outcome(),
+            State::Over(outcome) => Some(outcome.clone()),
+        }
     }
 
     /// Whether it has ended.
@@ -156,38 +196,28 @@ impl Guest {
         self.outcome().is_some()
     }
 
+    /// Whether nothing of it is left but what it did.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        // A VM that could not be started is over, and has everything still.
+        self.serial.is_none()
+    }
+
     /// Makes it end, soon.
     pub fn stop(&self) {
-        self.handle.stop();
+        match &self.state {
+            State::Built(vm) => vm.handle().stop(),
+            State::Running(running) => running.stop(),
+            State::Over(_) => {}
+        }
     }
 
-    /// What it used of the GPU so far; `None` without one.
+    /// What it used of the GPU so far, or up to its end; `None` without one.
     #[must_use]
     pub fn account(&self, gpu: &Adapter) -> Option<VmAccount> {
-        self.graphics.as_ref()?.account(gpu, &self.spec.name)
-    }
-
-    /// Gives a monitor another mode and plugs it in, or unplugs it.
-    ///
-    /// # Errors
-    /// There is no such monitor or mode; one sentence.
-    pub fn resize(
-        &self,
-        gpu: &Adapter,
-        scanout: u32,
-        size: Option<(u32, u32)>,
-    ) -> Result<(), String> {
-        self.graphics()?.resize(gpu, scanout, size)
-    }
-
-    /// Changes the VM's guarantee.
-    ///
-    /// # Errors
-    /// It does not fit; one sentence.
-    pub fn set_guarantee(&mut self, gpu: &Adapter, ppm: u32) -> Result<(), String> {
-        match &mut self.graphics {
-            Some(graphics) => graphics.set_guarantee(gpu, ppm),
-            None => Err(format!("{} has no GPU", self.spec.name)),
+        match &self.graphics {
+            Some(graphics) => graphics.account(gpu, &self.spec.name),
+            None => self.used.clone(),
         }
     }
 
@@ -201,37 +231,52 @@ impl Guest {
             .screenshot(&self.spec.name, file)
     }
 
-    /// Writes the screenshot to the file of the configuration, if there is one.
+    /// Writes the screenshot to the file of the configuration, if there is one. Of a VM that was retired it is there already.
     ///
     /// # Errors
     /// As [`Guest::screenshot`].
     pub fn screenshot_to_configured_file(&self) -> Result<(), Failure> {
         match &self.spec.screenshot {
-            Some(file) => self.screenshot(file),
-            None => Ok(()),
+            Some(file) if !self.is_retired() => self.screenshot(file),
+            _ => Ok(()),
         }
     }
 
-    /// Waits for the end of its vCPUs, writes the screenshot and gives everything back.
-    pub fn finish(mut self, gpu: &Adapter) -> (VmOutcome, Result<(), Failure>) {
-        let outcome = match std::mem::replace(&mut self.state, State::Gone) {
+    /// Waits for the end of its vCPUs, writes the screenshot and gives everything back: what it was guaranteed is free for
+    /// others afterwards. Does nothing the second time.
+    pub fn retire(&mut self, gpu: &Adapter) {
+        let before = std::mem::replace(&mut self.state, State::Over(VmOutcome::Stopped));
+        let outcome = match before {
             State::Running(running) => running.wait(),
-            State::Built(_) | State::Gone => VmOutcome::Stopped,
+            State::Built(_) => VmOutcome::Stopped,
+            State::Over(outcome) => outcome,
         };
-        let screenshot = match (&self.spec.screenshot, &self.graphics) {
-            (Some(file), Some(graphics)) => graphics.last_screenshot(&self.spec.name, file),
-            _ => Ok(()),
-        };
+        self.state = State::Over(outcome);
+        self.serial = None;
         if let Some(graphics) = self.graphics.take() {
+            if let Some(file) = &self.spec.screenshot {
+                self.written = graphics.last_screenshot(&self.spec.name, file);
+            }
+            self.used = graphics.account(gpu, &self.spec.name);
             graphics.close(gpu);
         }
-        (outcome, screenshot)
     }
 
-    fn graphics(&self) -> Result<&Graphics, String> {
-        self.graphics
-            .as_ref()
-            .ok_or_else(|| format!("{} has no GPU", self.spec.name))
+    /// It was stopped on request, perhaps before it had shown anything: that is worth a warning, and no failure of the others.
+    pub fn excuse_missing_picture(&mut self) {
+        if let Err(failure @ Failure::NoPicture { .. }) = &self.written {
+            log::warn!("{failure}");
+            self.written = Ok(());
+        }
+    }
+
+    /// How it ended, and whether its last screenshot could be written. To be called when it was retired.
+    pub fn finish(self) -> (VmOutcome, Result<(), Failure>) {
+        let outcome = match self.state {
+            State::Over(outcome) => outcome,
+            State::Built(_) | State::Running(_) => VmOutcome::Stopped,
+        };
+        (outcome, self.written)
     }
 }
 

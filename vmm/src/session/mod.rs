@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! VMs that share one GPU, from the first to the last of them: what `rondo run` and `rondo demo` are made of.
 
+mod admission;
 mod console;
 mod device_loop;
+mod engine;
 mod graphics;
 mod guest;
 mod output;
+mod record;
 mod requests;
 mod supervisor;
 
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use event_manager::{EventManager, SubscriberOps};
+use event_manager::{EventManager, SubscriberId, SubscriberOps};
 use rondo_adapter::adapter::Adapter;
 use rondo_adapter::clock::{Clock, MonotonicClock};
-use rondo_adapter::ddi::PriorityBands;
-use rondo_adapter::gpu::{SoftwareGpu, SoftwareGpuConfig};
-use rondo_adapter::status::NtStatus;
-use rondo_adapter::thread_priority::PromptWorkers;
 
-use crate::cli::{Failure, PolicyChoice};
-use crate::config::{VmSpec, share_guarantees};
+use crate::cli::Failure;
+use crate::config::{Sharing, VmSpec, share_guarantees};
 use crate::control::ControlServer;
 use crate::kvm::Hypervisor;
 use crate::report::{Measurement, Report};
@@ -31,14 +30,17 @@ use crate::terminal::RawTerminal;
 use crate::trace::{RunningTrace, Trace};
 use crate::vm::{VmError, VmOutcome};
 
+pub use graphics::MAX_UNIT;
+
 use guest::Guest;
+use record::Record;
 use supervisor::{Happening, Supervisor};
 
 /// What to run.
 #[derive(Debug)]
 pub struct Plan {
     /// How the GPU is shared.
-    pub policy: PolicyChoice,
+    pub sharing: Sharing,
     /// The VMs.
     pub vms: Vec<VmSpec>,
     /// What the guests' serial ports are connected to.
@@ -47,6 +49,8 @@ pub struct Plan {
     pub control: Option<PathBuf>,
     /// Where the GPU's schedule goes, for the Perfetto UI.
     pub trace: Option<PathBuf>,
+    /// Where the scheduler's journal goes.
+    pub record: Option<PathBuf>,
 }
 
 /// What serial ports are connected to.
@@ -65,7 +69,7 @@ pub enum Console {
 pub struct Finished {
     /// How each VM ended, by its name, in the order in which they were given.
     pub outcomes: Vec<(String, VmOutcome)>,
-    /// Whether the screenshots and the trace could be written: the first that could not.
+    /// Whether the screenshots, the trace and the journal could be written: the first that could not.
     pub written: Result<(), Failure>,
 }
 
@@ -83,14 +87,19 @@ pub enum Ending {
 /// Running VMs.
 #[derive(Debug)]
 pub struct Session {
-    policy: PolicyChoice,
+    sharing: Sharing,
+    hypervisor: Hypervisor,
     gpu: Arc<Adapter>,
     clock: Arc<dyn Clock>,
+    /// In the order in which they were given or added; those that have ended keep their places.
     guests: Vec<Guest>,
+    console: Console,
     supervisor: Arc<Mutex<Supervisor>>,
     events: EventManager<Arc<Mutex<Supervisor>>>,
+    watching: SubscriberId,
     control: Option<ControlServer>,
     trace: Option<RunningTrace>,
+    record: Option<Record>,
     started: Measurement,
     /// Last, so that the terminal is given back after everything else has said its last words.
     terminal: Option<RawTerminal>,
@@ -102,18 +111,29 @@ impl Session {
     /// # Errors
     /// The first thing that this host or the configuration does not allow.
     pub fn launch(plan: Plan) -> Result<Self, Failure> {
-        let guarantees = share_guarantees(&plan.vms)?;
+        let sharing = plan.sharing;
+        let guarantees = share_guarantees(&plan.vms, &sharing)?;
         let clock: Arc<dyn Clock> = Arc::new(MonotonicClock::new());
-        let gpu = open_gpu(plan.policy, Arc::clone(&clock)).map_err(Failure::NoGpu)?;
+        let record = plan.record.map(Record::create).transpose()?;
+        let gpu = engine::open(
+            &sharing,
+            Arc::clone(&clock),
+            record.as_ref().map(Record::sink),
+        )
+        .map_err(Failure::NoGpu)?;
         let hypervisor = Hypervisor::open()
             .map_err(VmError::from)
             .map_err(Failure::Kvm)?;
-        let mut guests = plan
-            .vms
-            .into_iter()
-            .zip(guarantees)
-            .map(|(spec, guarantee)| Guest::build(&hypervisor, &gpu, spec, guarantee, plan.console))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut guests: Vec<Guest> = Vec::new();
+        for (spec, guarantee) in plan.vms.into_iter().zip(guarantees) {
+            let guest = Guest::build(&hypervisor, &gpu, spec, guarantee, plan.console).map_err(
+                |failure| {
+                    let free = || admission::largest_free(&sharing, &guests, &gpu, None);
+                    admission::explained(failure, guarantee, free)
+                },
+            )?;
+            guests.push(guest);
+        }
 
         let control = plan
             .control
@@ -122,49 +142,103 @@ impl Session {
             })
             .transpose()?;
         let serial = match plan.console {
-            Console::Terminal => guests.first().map(Guest::serial),
+            Console::Terminal => guests.first().and_then(Guest::serial),
             Console::Lines | Console::Log => None,
         };
         let host = |action| move |source| Failure::Host { action, source };
-        let ended = guests
-            .iter()
-            .map(|guest| guest.outcome_event().as_raw_fd())
-            .collect();
         let requested = control
             .as_ref()
             .map(|control| control.arrived().as_raw_fd());
         let supervisor =
-            Supervisor::new(ended, serial, requested).map_err(host("watch signals and guests"))?;
+            Supervisor::new(serial, requested).map_err(host("watch signals and guests"))?;
         let supervisor = Arc::new(Mutex::new(supervisor));
         let mut events = EventManager::new().map_err(|error| Failure::Host {
             action: "make an event loop",
             source: std::io::Error::other(error.to_string()),
         })?;
-        events.add_subscriber(Arc::clone(&supervisor));
+        let watching = events.add_subscriber(Arc::clone(&supervisor));
 
         let terminal = match plan.console {
             Console::Terminal => RawTerminal::borrow().map_err(host("use the terminal"))?,
             Console::Lines | Console::Log => None,
         };
-        let trace = (plan.trace.as_deref())
-            .map(|path| start_trace(path, &gpu, &clock, &guests))
-            .transpose()?;
-        for guest in &mut guests {
-            guest.start(clock.now())?;
-        }
+        let trace = plan
+            .trace
+            .map(|path| {
+                Trace::create(&path, sharing.engines, Arc::clone(&gpu), Arc::clone(&clock))
+                    .map_err(|source| Failure::Write { path, source })
+            })
+            .transpose()?
+            .map(Trace::start)
+            .transpose()
+            .map_err(host("start a thread"))?;
         let started = measure(&gpu, &*clock, &guests);
-        Ok(Self {
-            policy: plan.policy,
+        let mut session = Self {
+            sharing,
+            hypervisor,
             gpu,
             clock,
             guests,
+            console: plan.console,
             supervisor,
             events,
+            watching,
             control,
             trace,
+            record,
             started,
             terminal,
-        })
+        };
+        for index in 0..session.guests.len() {
+            session.start(index)?;
+        }
+        session.started = session.measure();
+        Ok(session)
+    }
+
+    /// Starts a VM that was built. Its schedule goes into the trace from its first command on, and its end will be heard of.
+    fn start(&mut self, index: usize) -> Result<(), Failure> {
+        let Some(guest) = self.guests.get_mut(index) else {
+            return Ok(());
+        };
+        if let (Some(trace), Some(worker)) = (&self.trace, guest.worker()) {
+            trace
+                .watch(guest.name(), worker)
+                .map_err(|status| Failure::Host {
+                    action: "log the GPU's schedule",
+                    source: std::io::Error::other(status),
+                })?;
+        }
+        let event = guest.outcome_event();
+        guest.start(self.clock.now())?;
+        if let (Some(event), Ok(mut ops)) = (event, self.events.event_ops(self.watching)) {
+            Supervisor::watch_guest(index, event, &mut ops);
+        }
+        Ok(())
+    }
+
+    /// Gives back everything that a VM had which has ended or was stopped.
+    fn retire(&mut self, index: usize) {
+        let Some(guest) = self
+            .guests
+            .get_mut(index)
+            .filter(|guest| !guest.is_retired())
+        else {
+            return;
+        };
+        if let (Some(event), Ok(mut ops)) =
+            (guest.outcome_event(), self.events.event_ops(self.watching))
+        {
+            Supervisor::forget_guest(index, event, &mut ops);
+        }
+        let worker = guest.worker();
+        guest.retire(&self.gpu);
+        if let (Some(trace), Some(worker)) = (&self.trace, worker) {
+            trace.forget(worker);
+        }
+        if let Some(outcome) = guest.outcome() {
+            log::info!("{}: {outcome}", guest.name());
+        }
     }
 
     /// Serves signals, requests and the console until all guests have ended, `limit` has passed or somebody asks for
@@ -199,7 +273,7 @@ impl Session {
                     }
                     Happening::ScreenshotRequested => self.screenshots_on_signal(),
                     Happening::ControlRequested => self.answer_requests(),
-                    Happening::GuestEnded(index) => self.note_end(index),
+                    Happening::GuestEnded(index) => self.retire(index),
                 }
             }
         }
@@ -256,27 +330,38 @@ impl Session {
     pub fn report(&self) -> Report {
         let now = self.measure();
         let elapsed = now.at_ns.saturating_sub(self.started.at_ns);
-        Report::new(self.policy.name(), elapsed, &now.accounts)
+        Report::new(
+            self.sharing.policy.name(),
+            self.sharing.engines,
+            elapsed,
+            &now.accounts,
+        )
     }
 
-    /// Stops the VMs that still run, writes the screenshots and the trace, and gives everything back.
+    /// Stops the VMs that still run, writes the screenshots, the trace and the journal, and gives everything back.
     #[must_use]
     pub fn finish(mut self) -> Finished {
         self.control = None;
         for guest in &self.guests {
             guest.stop();
         }
+        for index in 0..self.guests.len() {
+            self.retire(index);
+        }
         let mut outcomes = Vec::new();
         let mut trouble = None;
         for guest in self.guests.drain(..) {
             let name = guest.name().to_owned();
-            let (outcome, screenshots) = guest.finish(&self.gpu);
+            let (outcome, screenshots) = guest.finish();
             trouble = trouble.or_else(|| screenshots.err());
             outcomes.push((name, outcome));
         }
         // The VMs are gone, so their logs are whole.
         if let Some(Err((path, source))) = self.trace.take().map(RunningTrace::finish) {
             trouble = trouble.or(Some(Failure::Write { path, source }));
+        }
+        if let Some(Err(failure)) = self.record.take().map(Record::finish) {
+            trouble = trouble.or(Some(failure));
         }
         drop(self.terminal.take());
         Finished {
@@ -307,14 +392,6 @@ impl Session {
         Ok(self.supervisor().take())
     }
 
-    fn note_end(&self, index: usize) {
-        if let Some(guest) = self.guests.get(index)
-            && let Some(outcome) = guest.outcome()
-        {
-            log::info!("{}: {outcome}", guest.name());
-        }
-    }
-
     /// SIGUSR1: there is nobody to answer, so what fails is logged.
     fn screenshots_on_signal(&self) {
         for guest in &self.guests {
@@ -325,44 +402,26 @@ impl Session {
     }
 }
 
+/// VMs that have ended and are still told of, the latest ones: a session in which VMs come and go for months has reports of a bounded
+/// length.
+const ENDED_VMS_TOLD: usize = 500;
+
 fn measure(gpu: &Adapter, clock: &dyn Clock, guests: &[Guest]) -> Measurement {
+    let ended = guests.iter().filter(|guest| guest.is_retired()).count();
+    let mut forgotten = ended.saturating_sub(ENDED_VMS_TOLD);
+    let mut is_told = |guest: &&Guest| {
+        let told = !guest.is_retired() || forgotten == 0;
+        if !told {
+            forgotten -= 1;
+        }
+        told
+    };
     Measurement {
         at_ns: clock.now().0,
         accounts: guests
             .iter()
+            .filter(|guest| is_told(guest))
             .filter_map(|guest| guest.account(gpu))
             .collect(),
     }
-}
-
-/// Lets the GPU's schedule go to a file, before any guest has asked the GPU for anything.
-fn start_trace(
-    path: &Path,
-    gpu: &Arc<Adapter>,
-    clock: &Arc<dyn Clock>,
-    guests: &[Guest],
-) -> Result<RunningTrace, Failure> {
-    let mut trace = Trace::create(path, Arc::clone(gpu), Arc::clone(clock)).map_err(|source| {
-        Failure::Write {
-            path: path.to_owned(),
-            source,
-        }
-    })?;
-    for guest in guests {
-        guest.trace(&mut trace)?;
-    }
-    trace.start().map_err(|source| Failure::Host {
-        action: "start a thread",
-        source,
-    })
-}
-
-fn open_gpu(policy: PolicyChoice, clock: Arc<dyn Clock>) -> Result<Arc<Adapter>, NtStatus> {
-    let gpu = SoftwareGpu::new(SoftwareGpuConfig {
-        policy: policy.policy(),
-        clock,
-        worker_hook: Some(Arc::new(PromptWorkers::engine())),
-        ..SoftwareGpuConfig::default()
-    })?;
-    Adapter::start(Arc::new(gpu), &PriorityBands::default())
 }

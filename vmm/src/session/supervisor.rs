@@ -30,6 +30,16 @@ const CONTROL: u32 = 6;
 /// Guest `i` has this token plus `i`.
 const GUEST_ENDED: u32 = 16;
 
+/// Edge-triggered, since an ended guest's event stays set.
+const GUEST_EVENTS: EventSet = EventSet::IN.union(EventSet::EDGE_TRIGGERED);
+
+/// Indices are counted up one by one, so that no session comes near the end of the tokens.
+fn guest_token(index: usize) -> u32 {
+    u32::try_from(index)
+        .unwrap_or(u32::MAX)
+        .saturating_add(GUEST_ENDED)
+}
+
 /// Something that the session must act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
@@ -56,7 +66,6 @@ pub struct Supervisor {
     deadline: TimerFd,
     console: Option<Console>,
     control: Option<RawFd>,
-    guests: Vec<RawFd>,
     happened: Vec<Happening>,
 }
 
@@ -72,16 +81,12 @@ struct Console {
 }
 
 impl Supervisor {
-    /// Takes over the signals. `guests` are the descriptors that become readable when a guest has ended; the keyboard
-    /// types into `serial`, if there is one; `control` becomes readable when `rondo ctl` asks for something.
+    /// Takes over the signals. The keyboard types into `serial`, if there is one; `control` becomes readable when `rondo ctl`
+    /// asks for something.
     ///
     /// # Errors
     /// The host is out of descriptors.
-    pub fn new(
-        guests: Vec<RawFd>,
-        serial: Option<Arc<Serial>>,
-        control: Option<RawFd>,
-    ) -> io::Result<Self> {
+    pub fn new(serial: Option<Arc<Serial>>, control: Option<RawFd>) -> io::Result<Self> {
         let (stop, stop_signal) = UnixStream::pair()?;
         for signal in [SIGTERM, SIGINT, SIGHUP] {
             pipe::register(signal, stop_signal.try_clone()?)?;
@@ -98,7 +103,6 @@ impl Supervisor {
             deadline: TimerFd::new()?,
             console: serial.map(Console::open).transpose()?,
             control,
-            guests,
             happened: Vec::new(),
         })
     }
@@ -117,6 +121,16 @@ impl Supervisor {
             None => self.deadline.clear()?,
         }
         Ok(())
+    }
+
+    /// Watches the descriptor that becomes readable when the guest with this index has ended.
+    pub fn watch_guest(index: usize, fd: RawFd, ops: &mut EventOps) {
+        watch(ops, true, fd, guest_token(index), GUEST_EVENTS);
+    }
+
+    /// Watches it no longer. To be called before it is closed.
+    pub fn forget_guest(index: usize, fd: RawFd, ops: &mut EventOps) {
+        watch(ops, false, fd, guest_token(index), GUEST_EVENTS);
     }
 
     /// What has happened since the last call, in order.
@@ -200,7 +214,7 @@ fn drain(mut stream: &UnixStream) {
 
 impl MutEventSubscriber for Supervisor {
     fn init(&mut self, ops: &mut EventOps) {
-        // Edge-triggered, since an ended guest's event and a drained port's stay set.
+        // Edge-triggered, since a drained port's event stays set.
         let edge = EventSet::IN | EventSet::EDGE_TRIGGERED;
         watch(ops, true, self.stop.as_raw_fd(), STOP_SIGNAL, EventSet::IN);
         watch(
@@ -224,9 +238,6 @@ impl MutEventSubscriber for Supervisor {
         }
         if let Some(control) = self.control {
             watch(ops, true, control, CONTROL, edge);
-        }
-        for (token, fd) in (GUEST_ENDED..).zip(&self.guests) {
-            watch(ops, true, *fd, token, edge);
         }
     }
 

@@ -4,6 +4,7 @@
 //! A thread of its own reads the logs every few milliseconds, long before they go round; the VMs never wait for it or for
 //! the disk. It keeps no more than one piece of the file in memory.
 
+mod engines;
 mod packet;
 mod protobuf;
 mod timeline;
@@ -13,6 +14,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use rondo_adapter::ddi::{Ddi, DdiResult, VmHost};
 use rondo_adapter::handle::KmdProcessHandle;
 use rondo_adapter::scheduling_log::{LogEntry, LogReader, SchedulingLog};
 
+use engines::Engines;
 use packet::Packets;
 use timeline::Timeline;
 
@@ -31,16 +34,32 @@ const READ_EVERY: Duration = Duration::from_millis(20);
 const SAMPLE_EVERY_NS: u64 = 100_000_000;
 /// How often what there is goes to the file at the latest.
 const WRITE_EVERY_NS: u64 = 1_000_000_000;
+/// After so long what happened is in the logs that were read since, even if the host kept a worker from writing it down.
+const SETTLED_AFTER_NS: u64 = 200_000_000;
 /// Bytes that go to the file in one go.
 const WRITE_BYTES: usize = 64 << 10;
 /// Entries that are taken from a log in one go.
 const READ_ENTRIES: usize = 4096;
 
-/// A trace file whose VMs have not started yet.
+/// A trace file that nobody fills yet.
 #[derive(Debug)]
 pub struct Trace {
     path: PathBuf,
     writer: Writer,
+    changes: Sender<Change>,
+}
+
+/// A VM comes or goes.
+#[derive(Debug)]
+enum Change {
+    /// Its log is to be read.
+    Watch {
+        name: String,
+        worker: KmdProcessHandle,
+        log: Arc<SchedulingLog>,
+    },
+    /// It is gone, and nothing is written to its log any more.
+    Forget(KmdProcessHandle),
 }
 
 /// A VM whose log is read.
@@ -50,6 +69,7 @@ struct Watched {
     worker: KmdProcessHandle,
     reader: LogReader,
     timeline: Timeline,
+    gone: bool,
 }
 
 /// What the thread has.
@@ -59,24 +79,35 @@ struct Writer {
     packets: Packets,
     gpu: Arc<Adapter>,
     clock: Arc<dyn Clock>,
+    changes: Receiver<Change>,
     vms: Vec<Watched>,
+    engines: Engines,
     entries: Vec<LogEntry>,
     sampled_at: u64,
     written_at: u64,
 }
 
 impl Trace {
-    /// Makes the file, or empties it.
+    /// Makes the file, or empties it, for a GPU of so many engines.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn create(path: &Path, gpu: Arc<Adapter>, clock: Arc<dyn Clock>) -> io::Result<Self> {
+    pub fn create(
+        path: &Path,
+        engines: u16,
+        gpu: Arc<Adapter>,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<Self> {
         let now = clock.now().0;
+        let (changes, coming) = mpsc::channel();
+        let mut packets = Packets::default();
         let writer = Writer {
             file: File::create(path)?,
-            packets: Packets::default(),
+            engines: Engines::new(engines, &mut packets),
+            packets,
             gpu,
             clock,
+            changes: coming,
             vms: Vec::new(),
             entries: Vec::with_capacity(READ_ENTRIES),
             sampled_at: now,
@@ -85,25 +116,8 @@ impl Trace {
         Ok(Self {
             path: path.to_owned(),
             writer,
+            changes,
         })
-    }
-
-    /// Logs a VM's schedule from now on.
-    ///
-    /// # Errors
-    /// The adapter does not log it.
-    pub fn watch(&mut self, name: &str, worker: KmdProcessHandle) -> DdiResult<()> {
-        let writer = &mut self.writer;
-        let log = Arc::new(SchedulingLog::new(SchedulingLog::DEFAULT_ENTRIES));
-        (writer.gpu).set_scheduling_log_buffer(worker, Some(Arc::clone(&log)))?;
-        let now = writer.clock.now().0;
-        writer.vms.push(Watched {
-            name: name.to_owned(),
-            worker,
-            reader: LogReader::new(log),
-            timeline: Timeline::new(name, worker, now, &mut writer.packets),
-        });
-        Ok(())
     }
 
     /// Starts to fill the file.
@@ -111,7 +125,12 @@ impl Trace {
     /// # Errors
     /// The host has no threads left.
     pub fn start(self) -> io::Result<RunningTrace> {
-        let Self { path, mut writer } = self;
+        let Self {
+            path,
+            mut writer,
+            changes,
+        } = self;
+        let gpu = Arc::clone(&writer.gpu);
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         let file = path.clone();
@@ -129,6 +148,8 @@ impl Trace {
             })?;
         Ok(RunningTrace {
             path,
+            gpu,
+            changes,
             stop,
             thread: Some(thread),
         })
@@ -139,11 +160,38 @@ impl Trace {
 #[derive(Debug)]
 pub struct RunningTrace {
     path: PathBuf,
+    gpu: Arc<Adapter>,
+    changes: Sender<Change>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl RunningTrace {
+    /// Logs a VM's schedule from now on.
+    ///
+    /// # Errors
+    /// The adapter does not log it.
+    pub fn watch(&self, name: &str, worker: KmdProcessHandle) -> DdiResult<()> {
+        let log = Arc::new(SchedulingLog::new(SchedulingLog::DEFAULT_ENTRIES));
+        (self.gpu).set_scheduling_log_buffer(worker, Some(Arc::clone(&log)))?;
+        let watch = Change::Watch {
+            name: name.to_owned(),
+            worker,
+            log,
+        };
+        if self.changes.send(watch).is_err() {
+            // The trace has ended already, as its thread has said: nobody would read.
+            return self.gpu.set_scheduling_log_buffer(worker, None);
+        }
+        Ok(())
+    }
+
+    /// A VM is gone: what its log still holds is written, and its track ends.
+    pub fn forget(&self, worker: KmdProcessHandle) {
+        // A trace that has ended has forgotten all.
+        let _ = self.changes.send(Change::Forget(worker));
+    }
+
     /// Writes what is left in the logs and ends the file. Afterwards the VMs' account and the file say the same if the VMs
     /// have ended.
     ///
@@ -174,14 +222,35 @@ impl Drop for RunningTrace {
     }
 }
 
+impl Watched {
+    /// Ends its tracks.
+    fn end(&mut self, now: u64, packets: &mut Packets, engines: &mut Engines) {
+        self.timeline.finish(now, packets);
+        if let Some(turns) = self.timeline.turns() {
+            engines.gather(turns);
+        }
+        if self.timeline.lost() > 0 {
+            log::warn!(
+                "{}: the trace lacks {} changes of state, which came faster than they could be written",
+                self.name,
+                self.timeline.lost()
+            );
+        }
+    }
+}
+
 impl Writer {
     /// The thread's body.
     fn run(&mut self, stop: &AtomicBool) -> io::Result<()> {
         loop {
             // Asked first, so that what was logged before the end was asked for is read.
             let stopping = stop.load(Ordering::Acquire);
+            self.take_changes();
             let now = self.clock.now().0;
             self.read_logs()?;
+            self.let_gone_go(now);
+            let settled = now.saturating_sub(SETTLED_AFTER_NS);
+            self.engines.write(settled, &mut self.packets);
             if now.saturating_sub(self.sampled_at) >= SAMPLE_EVERY_NS || stopping {
                 self.sampled_at = now;
                 self.sample(now);
@@ -195,6 +264,45 @@ impl Writer {
             }
             thread::park_timeout(READ_EVERY);
         }
+    }
+
+    /// VMs that came, and VMs that are gone.
+    fn take_changes(&mut self) {
+        while let Ok(change) = self.changes.try_recv() {
+            match change {
+                Change::Watch { name, worker, log } => {
+                    let now = self.clock.now().0;
+                    let turns = self.engines.are_shown();
+                    self.vms.push(Watched {
+                        worker,
+                        reader: LogReader::new(log),
+                        timeline: Timeline::new(&name, worker, now, turns, &mut self.packets),
+                        name,
+                        gone: false,
+                    });
+                }
+                Change::Forget(worker) => {
+                    let gone = self.vms.iter_mut().filter(|vm| vm.worker == worker);
+                    gone.for_each(|vm| vm.gone = true);
+                }
+            }
+        }
+    }
+
+    /// Ends the tracks of VMs that are gone, whose logs were read to their ends.
+    fn let_gone_go(&mut self, now: u64) {
+        let Self {
+            vms,
+            packets,
+            engines,
+            ..
+        } = self;
+        vms.retain_mut(|vm| {
+            if vm.gone {
+                vm.end(now, packets, engines);
+            }
+            !vm.gone
+        });
     }
 
     fn read_logs(&mut self) -> io::Result<()> {
@@ -232,6 +340,9 @@ impl Writer {
         for entry in &self.entries {
             vm.timeline.take(entry, &mut self.packets);
         }
+        if let Some(turns) = vm.timeline.turns() {
+            self.engines.gather(turns);
+        }
         self.entries.len() == READ_ENTRIES
     }
 
@@ -247,15 +358,9 @@ impl Writer {
     fn finish(&mut self) -> io::Result<()> {
         let now = self.clock.now().0;
         for vm in &mut self.vms {
-            vm.timeline.finish(now, &mut self.packets);
-            if vm.timeline.lost() > 0 {
-                log::warn!(
-                    "{}: the trace lacks {} changes of state, which came faster than they could be written",
-                    vm.name,
-                    vm.timeline.lost()
-                );
-            }
+            vm.end(now, &mut self.packets, &mut self.engines);
         }
+        self.engines.finish(&mut self.packets);
         self.write()?;
         self.file.flush()
     }

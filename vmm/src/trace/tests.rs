@@ -21,7 +21,7 @@ struct Trace {
 impl Trace {
     fn new() -> Self {
         let mut packets = Packets::default();
-        let timeline = Timeline::new("vm", WORKER, 0, &mut packets);
+        let timeline = Timeline::new("vm", WORKER, 0, true, &mut packets);
         packets.clear();
         Self { packets, timeline }
     }
@@ -71,6 +71,28 @@ fn turns_that_touch_are_one_slice_of_the_vm_and_of_the_process_but_not_of_the_co
     trace.timeline.finish(400, &mut trace.packets);
     assert_eq!(trace.count("running"), 4);
     assert_eq!(trace.count("ready"), 0);
+}
+
+#[test]
+fn what_runs_is_told_with_its_engine() {
+    let mut trace = Trace::new();
+    trace.living(&[10]);
+    for (at, node) in [(100, 0), (300, 1)] {
+        for (at, state) in [(at, ContextState::Running), (at + 50, ContextState::Idle)] {
+            let entry = LogEntry {
+                timestamp: Nanos(at),
+                context: ContextHandle(10),
+                state,
+                node,
+            };
+            trace.timeline.take(&entry, &mut trace.packets);
+        }
+    }
+    let turns = trace.timeline.turns().expect("they were asked for");
+    let told: Vec<_> = (turns.iter())
+        .map(|turn| (turn.engine, turn.start, turn.end, &*turn.vm))
+        .collect();
+    assert_eq!(told, [(0, 100, 150, "vm"), (1, 300, 350, "vm")]);
 }
 
 #[test]

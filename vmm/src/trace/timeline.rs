@@ -6,11 +6,13 @@
 //! contexts that live or have work are remembered, so memory is bounded by what the VM's own limit allows it to have.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rondo_adapter::ddi::ContextOwner;
 use rondo_adapter::handle::{ContextHandle, KmdProcessHandle};
 use rondo_adapter::scheduling_log::{ContextState, LogEntry};
 
+use super::engines::Turn;
 use super::packet::{Packets, Track};
 use crate::report::parts_per_million;
 
@@ -54,11 +56,14 @@ struct Line {
     process: Option<KmdProcessHandle>,
     state: ContextState,
     since: u64,
+    /// The engine that runs it, or ran it last.
+    node: u16,
 }
 
 /// See the module. All times are nanoseconds on the adapter's clock.
 #[derive(Debug)]
 pub struct Timeline {
+    name: Arc<str>,
     vm: Lane,
     share: Track,
     lag: Track,
@@ -72,15 +77,25 @@ pub struct Timeline {
     sampled_ran: u64,
     latest: u64,
     lost: u64,
+    /// What ran on which engine, until somebody takes it; `None`: nobody does.
+    turns: Option<Vec<Turn>>,
 }
 
 impl Timeline {
-    /// Nothing but the VM's name, from `now` on.
-    pub fn new(name: &str, worker: KmdProcessHandle, now: u64, packets: &mut Packets) -> Self {
+    /// Nothing but the VM's name, from `now` on. With `turns`, what ran on which engine is kept for
+    /// [`turns`](Timeline::turns).
+    pub fn new(
+        name: &str,
+        worker: KmdProcessHandle,
+        now: u64,
+        turns: bool,
+        packets: &mut Packets,
+    ) -> Self {
         let vm = packets.track(name, None);
         let share = packets.counter_track("share of the GPU", "%", vm);
         let lag = packets.counter_track("owed GPU time (below 0: debt)", "us", vm);
         Self {
+            name: name.into(),
             vm: Lane::new(vm),
             share,
             lag,
@@ -92,7 +107,13 @@ impl Timeline {
             sampled_ran: 0,
             latest: now,
             lost: 0,
+            turns: turns.then(Vec::new),
         }
+    }
+
+    /// What ran on which engine since this was emptied last.
+    pub fn turns(&mut self) -> Option<&mut Vec<Turn>> {
+        self.turns.as_mut()
     }
 
     /// Whether an entry's context has its track.
@@ -144,6 +165,7 @@ impl Timeline {
             process: process.map(|(process, _)| process),
             state: ContextState::Idle,
             since: 0,
+            node: 0,
         };
         self.contexts.insert(context, line);
     }
@@ -158,6 +180,7 @@ impl Timeline {
         if let Some(line) = self.contexts.get_mut(&entry.context) {
             line.state = entry.state;
             line.since = entry.timestamp.0;
+            line.node = entry.node;
         }
         self.latest = self.latest.max(entry.timestamp.0);
     }
@@ -167,7 +190,7 @@ impl Timeline {
         let Some(line) = self.contexts.get_mut(&context) else {
             return;
         };
-        let (start, state) = (line.since, line.state);
+        let (start, state, engine) = (line.since, line.state, line.node);
         line.state = ContextState::Idle;
         // A unit may be charged from before its context became ready.
         if at <= start {
@@ -183,6 +206,14 @@ impl Timeline {
                     lane.ran(start, at, packets);
                 }
                 self.vm.ran(start, at, packets);
+                if let Some(turns) = &mut self.turns {
+                    turns.push(Turn {
+                        engine,
+                        start,
+                        end: at,
+                        vm: Arc::clone(&self.name),
+                    });
+                }
                 self.ran = self.ran.saturating_add(at - start);
             }
         }

@@ -4,7 +4,7 @@
 use rondo_renderer::format::PixelFormat;
 use rondo_renderer::frame::FrameSink;
 use rondo_renderer::geometry::{Rect, Size};
-use rondo_scheduler::{Mode, Nanos, Ppm};
+use rondo_scheduler::{Mode, Nanos, Ppm, Priority};
 use vm_memory::{GuestMemoryAtomic, GuestMemoryMmap};
 
 use crate::handle::{
@@ -107,9 +107,13 @@ pub struct VirtualGpuProfile {
     pub slice: Nanos,
     /// Longest unit, if declared.
     pub max_unit: Option<Nanos>,
-    /// What a unit may take before it counts as hung, for drivers whose units can hang; those of the software GPU are
-    /// bounded by construction.
+    /// How long it may go on within its slice when a VM with a better claim asks for the engine.
+    pub grace: Nanos,
+    /// What a unit may take before it counts as hung and its context is lost. Units of the software GPU are bounded, but a host
+    /// that gives their thread no core for so long looks the same.
     pub hang_timeout: Nanos,
+    /// Who gets time that is lent first. It moves nobody's guarantee.
+    pub priority: Priority,
     /// Bytes of host memory that its images, tables, cursors and pending commands may take.
     pub memory_limit: u64,
 }
@@ -244,7 +248,8 @@ pub enum PagingOperation {
         /// The pages.
         pages: Vec<GuestRange>,
     },
-    /// `UNMAP_APERTURE_SEGMENT`: it has none any more. When the call returns, nothing refers to them.
+    /// `UNMAP_APERTURE_SEGMENT`: it has none any more. When the call returns, nothing refers to them, but for a unit
+    /// that was lost in a hang, which may still read them.
     UnmapApertureSegment {
         /// The process that owns the allocation.
         process: KmdProcessHandle,
@@ -337,6 +342,15 @@ pub struct SetPointerPosition {
     pub y: u32,
 }
 
+/// Why a context was lost (`DXGKARGCB_INVALIDATEHWCONTEXT`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Damage {
+    /// Its own unit hung.
+    Guilty,
+    /// It was hit by the reset of another one (`CollateralDamage`). The software GPU never does that.
+    Collateral,
+}
+
 /// The end of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Completion {
@@ -368,6 +382,15 @@ pub struct VmStatistics {
     /// GPU nanoseconds that it is owed (positive: it has work and is behind its guarantee) or owes (negative: others
     /// come first until it is paid back).
     pub lag: i64,
+    /// What of the GPU time ran on engines that had nothing to do, not on the VM's home: a loan, which no claim is held
+    /// against.
+    pub borrowed: Nanos,
+    /// The engine where its guarantee is.
+    pub home: u16,
+    /// How often a unit of it outlived the hang timeout, so that its context was lost.
+    pub resets: u64,
+    /// Whether it has hung too often and gets no GPU time until it is pardoned.
+    pub quarantined: bool,
     /// Bytes of host memory accounted now.
     pub memory: u64,
     /// When the first frame was presented, on the driver's clock (monotonic, nanoseconds since the adapter started).

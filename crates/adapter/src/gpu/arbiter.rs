@@ -6,17 +6,19 @@
 //! a VM whose flag rises asks here, and a unit's end reads the flag here. Whichever comes second sees the other.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rondo_scheduler::{
-    Action, Actions, EngineId, Event, Nanos, Scheduler, SchedulerError, VmId, VmProfile,
+    Action, Actions, EngineId, Event, Nanos, Policy, Scheduler, SchedulerConfig, SchedulerError,
+    VmAccount, VmId, VmProfile,
 };
 
 use crate::clock::Clock;
 use crate::ddi::DdiResult;
 use crate::gpu::signals::Signals;
-use crate::gpu::timer::Timer;
+use crate::gpu::timer::{Chore, Ring, Timer};
+use crate::journal::JournalSink;
 use crate::status::NtStatus;
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a VM was charged, and how long it had to wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +63,8 @@ struct Seat {
     waits_since: Option<Nanos>,
     /// The engine that it holds.
     holds: Option<EngineId>,
+    /// How many units it has reported: which one a reset is meant for.
+    reports: u64,
     charges: Charges,
 }
 
@@ -69,6 +73,29 @@ struct Core {
     scheduler: Scheduler,
     actions: Actions,
     seats: HashMap<VmId, Seat>,
+    journal: Option<Arc<dyn JournalSink>>,
+    /// How often the scheduler has asked to be woken.
+    alarms: u64,
+}
+
+/// What a worker hears when it reports a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reported {
+    /// Whether the VM may run another one.
+    pub(super) keeps: bool,
+    /// The instant of the report, where the next unit begins.
+    pub(super) now: Nanos,
+    /// How many units the VM has reported.
+    pub(super) reports: u64,
+}
+
+/// What the books say of a VM.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Books {
+    pub(super) charges: Charges,
+    pub(super) account: VmAccount,
+    /// The engine where its guarantee is.
+    pub(super) home: EngineId,
 }
 
 /// See the module.
@@ -79,12 +106,14 @@ pub(super) struct Arbiter {
     timer: Timer,
 }
 
-/// Workers to wake once the lock is free; more than one only where an event frees several engines.
+/// Workers to wake once the lock is free; more than one only where an event frees several engines. Chores are rare.
 #[derive(Debug, Default)]
 struct Woken {
     first: Option<Arc<Signals>>,
     others: Vec<Arc<Signals>>,
-    timer: Option<Nanos>,
+    chores: Vec<Chore>,
+    /// Which request to be woken, and for when: they may overtake each other once the lock is free.
+    timer: Option<(u64, Nanos)>,
 }
 
 impl Woken {
@@ -98,17 +127,31 @@ impl Woken {
 }
 
 impl Arbiter {
-    /// The scheduler, with the clock that it is told the time by. [`Arbiter::run_timer`] needs a thread.
-    pub(super) fn new(scheduler: Scheduler, clock: Arc<dyn Clock>) -> Self {
-        Self {
+    /// A scheduler, the clock that it is told the time by, and who hears what it was told. [`Arbiter::run_timer`] needs a
+    /// thread.
+    ///
+    /// # Errors
+    /// What the scheduler refuses to be made for.
+    pub(super) fn new(
+        config: SchedulerConfig,
+        clock: Arc<dyn Clock>,
+        journal: Option<Arc<dyn JournalSink>>,
+    ) -> Result<Self, SchedulerError> {
+        let scheduler = Scheduler::new(config)?;
+        if let Some(journal) = &journal {
+            journal.begin(&config);
+        }
+        Ok(Self {
             clock,
             core: Mutex::new(Core {
                 scheduler,
                 actions: Actions::new(),
                 seats: HashMap::new(),
+                journal,
+                alarms: 0,
             }),
             timer: Timer::default(),
-        }
+        })
     }
 
     /// The present instant.
@@ -137,6 +180,7 @@ impl Arbiter {
             claimed: false,
             waits_since: None,
             holds: None,
+            reports: 0,
             charges: Charges::default(),
         };
         core.seats.insert(vm, seat);
@@ -199,6 +243,46 @@ impl Arbiter {
         result.map_err(|error| refusal(&error))
     }
 
+    /// VMs share the engines in another way, from the next decision on.
+    pub(super) fn set_policy(&self, policy: Policy) {
+        let mut core = self.lock();
+        let now = self.clock.now();
+        let mut woken = Woken::default();
+        Self::feed(&mut core, now, Event::SetPolicy { policy }, &mut woken);
+        drop(core);
+        self.wake(woken);
+    }
+
+    /// How VMs share the engines.
+    pub(super) fn policy(&self) -> Policy {
+        self.lock().scheduler.policy()
+    }
+
+    /// A VM that was locked out may run again.
+    pub(super) fn pardon(&self, vm: VmId) {
+        let mut core = self.lock();
+        let now = self.clock.now();
+        let Some(seat) = core.seats.get_mut(&vm) else {
+            return;
+        };
+        if !seat.signals.is_quarantined() {
+            return;
+        }
+        seat.signals.set_quarantined(false);
+        let mut woken = Woken::default();
+        Self::feed(&mut core, now, Event::Pardon { vm }, &mut woken);
+        drop(core);
+        self.wake(woken);
+    }
+
+    /// Who holds an engine, and how many units it had reported before the one that runs.
+    pub(super) fn holder(&self, engine: EngineId) -> Option<(VmId, u64)> {
+        let core = self.lock();
+        let vm = core.scheduler.holder(engine)?;
+        let seat = core.seats.get(&vm)?;
+        (seat.holds == Some(engine)).then_some((vm, seat.reports))
+    }
+
     /// A VM's flag of work has risen.
     pub(super) fn ready(&self, vm: VmId) {
         let mut core = self.lock();
@@ -217,15 +301,20 @@ impl Arbiter {
         self.wake(woken);
     }
 
-    /// A unit ended that began at `began`, where the one before it ended or the grant was seen. Tells whether the VM may
-    /// run another one, and the instant, where that one begins.
-    pub(super) fn unit_done(&self, vm: VmId, engine: EngineId, began: Nanos) -> (bool, Nanos) {
+    /// A unit ended that began at `began`, where the one before it ended or the grant was seen.
+    pub(super) fn unit_done(&self, vm: VmId, engine: EngineId, began: Nanos) -> Reported {
         let mut core = self.lock();
         // Read under the lock: the scheduler's time never goes backwards.
         let now = self.clock.now();
         let Some(seat) = core.seats.get_mut(&vm) else {
-            return (false, now);
+            return Reported {
+                keeps: false,
+                now,
+                reports: 0,
+            };
         };
+        seat.reports = seat.reports.wrapping_add(1);
+        let reports = seat.reports;
         let ran = Nanos(now.0.saturating_sub(began.0));
         let more = seat.signals.wants_engine();
         seat.claimed = more;
@@ -248,33 +337,38 @@ impl Arbiter {
         });
         drop(core);
         self.wake(woken);
-        (keeps, now)
+        Reported {
+            keeps,
+            now,
+            reports,
+        }
     }
 
-    /// What a VM was charged so far.
-    pub(super) fn charges(&self, vm: VmId) -> Charges {
+    /// What a VM was charged, is owed and has borrowed.
+    pub(super) fn books(&self, vm: VmId) -> Books {
         let core = self.lock();
-        core.seats
-            .get(&vm)
-            .map(|seat| seat.charges)
-            .unwrap_or_default()
+        Books {
+            charges: (core.seats.get(&vm)).map_or_else(Charges::default, |seat| seat.charges),
+            account: core.scheduler.account(vm).unwrap_or_default(),
+            home: core.scheduler.home(vm).unwrap_or_default(),
+        }
     }
 
-    /// GPU nanoseconds that a VM is owed (positive) or owes (negative).
-    pub(super) fn lag(&self, vm: VmId) -> i64 {
-        let core = self.lock();
-        core.scheduler.account(vm).map_or(0, |account| account.lag)
-    }
-
-    /// The timer thread's body: wakes the scheduler when it asked for it, until [`Arbiter::stop_timer`].
-    pub(super) fn run_timer(&self) {
-        while self.timer.wait(&*self.clock) {
-            let mut core = self.lock();
-            let now = self.clock.now();
-            let mut woken = Woken::default();
-            Self::feed(&mut core, now, Event::Timer, &mut woken);
-            drop(core);
-            self.wake(woken);
+    /// The timer thread's body, until [`Arbiter::stop_timer`]: wakes the scheduler when it asked for it, and does the chores
+    /// that it asked for.
+    pub(super) fn run_timer(&self, mut chore: impl FnMut(Chore)) {
+        while let Some(ring) = self.timer.wait(&*self.clock) {
+            match ring {
+                Ring::Chore(asked) => chore(asked),
+                Ring::Alarm => {
+                    let mut core = self.lock();
+                    let now = self.clock.now();
+                    let mut woken = Woken::default();
+                    Self::feed(&mut core, now, Event::Timer, &mut woken);
+                    drop(core);
+                    self.wake(woken);
+                }
+            }
         }
     }
 
@@ -306,9 +400,15 @@ impl Arbiter {
             scheduler,
             actions,
             seats,
+            journal,
+            alarms,
         } = core;
         actions.clear();
-        scheduler.on(now, event, actions)?;
+        let result = scheduler.on(now, event, actions);
+        if let Some(journal) = journal {
+            journal.record(now, &event, actions.as_slice(), &result);
+        }
+        result?;
         for action in actions.drain() {
             match action {
                 Action::Grant { engine, vm } => {
@@ -331,7 +431,20 @@ impl Arbiter {
                         seat.holds = None;
                     }
                 }
-                Action::WakeAt { at } => woken.timer = Some(at),
+                Action::ResetEngine { engine, vm } => {
+                    let report = seats.get(&vm).map_or(0, |seat| seat.reports);
+                    woken.chores.push(Chore::Reset { engine, vm, report });
+                }
+                Action::Quarantine { vm } => {
+                    if let Some(seat) = seats.get(&vm) {
+                        seat.signals.set_quarantined(true);
+                        woken.chores.push(Chore::Quarantine(vm));
+                    }
+                }
+                Action::WakeAt { at } => {
+                    *alarms = alarms.wrapping_add(1);
+                    woken.timer = Some((*alarms, at));
+                }
             }
         }
         Ok(())
@@ -344,19 +457,23 @@ impl Arbiter {
         for signals in woken.others {
             signals.wake();
         }
-        if let Some(at) = woken.timer {
-            self.timer.set(at);
+        for chore in woken.chores {
+            self.timer.leave(chore);
+        }
+        if let Some((number, at)) = woken.timer {
+            self.timer.set(number, at);
         }
     }
 }
 
 /// The driver's word for what the scheduler refuses.
-fn refusal(error: &SchedulerError) -> NtStatus {
+pub(super) fn refusal(error: &SchedulerError) -> NtStatus {
     match error {
         SchedulerError::GuaranteeDoesNotFit { .. } => NtStatus::InsufficientResources,
-        SchedulerError::LimitBelowGuarantee { .. } | SchedulerError::Engines { .. } => {
-            NtStatus::InvalidParameter
-        }
+        SchedulerError::LimitBelowGuarantee { .. }
+        | SchedulerError::ClientWithGuarantee { .. }
+        | SchedulerError::NothingToPromise { .. }
+        | SchedulerError::Engines { .. } => NtStatus::InvalidParameter,
         _ => NtStatus::InvalidDeviceState,
     }
 }

@@ -7,15 +7,29 @@ use std::sync::Arc;
 use rondo_renderer::software::SoftwareRenderer;
 use rondo_renderer::unit::UnitBudget;
 use rondo_renderer::work::Renderer;
-use rondo_scheduler::Policy;
+use rondo_scheduler::{Policy, Ppm, Quarantine, SchedulerConfig};
 
 use crate::clock::{Clock, MonotonicClock};
+use crate::journal::JournalSink;
 use crate::thread_priority::PromptWorkers;
 
 /// Makes the renderer of each VM's worker.
 pub trait RendererFactory: Debug + Send + Sync {
     /// A new one, for one thread.
     fn build(&self) -> Box<dyn Renderer>;
+
+    /// A new one whose units can be aborted, with the means to do so; without, what hangs is abandoned.
+    fn build_abortable(&self) -> (Box<dyn Renderer>, Option<Arc<dyn AbortUnit>>) {
+        (self.build(), None)
+    }
+}
+
+/// Ends the unit that a renderer runs, from another thread.
+pub trait AbortUnit: Debug + Send + Sync {
+    /// Makes the running call of [`Renderer::run`] return soon, whatever it does, and returns once the unit uses the engine no
+    /// more: a process that renders is killed. The renderer is not asked to run anything again. Nobody waits for the call to
+    /// return: its result is dropped.
+    fn abort(&self);
 }
 
 /// [`SoftwareRenderer`] for everybody.
@@ -28,9 +42,10 @@ impl RendererFactory for SoftwareRenderers {
     }
 }
 
-/// Something to do on each worker thread before its first unit, such as asking the kernel for short waits.
+/// Something to do on each worker thread before its first unit, and on the thread of the scheduler's timer, such as asking the
+/// kernel for short waits.
 pub trait WorkerHook: Debug + Send + Sync {
-    /// Runs on the worker thread.
+    /// Runs on the thread itself.
     fn on_start(&self);
 }
 
@@ -39,8 +54,17 @@ pub trait WorkerHook: Debug + Send + Sync {
 pub struct SoftwareGpuConfig {
     /// How VMs share the engines.
     pub policy: Policy,
-    /// Units that may run at the same time.
+    /// Units that may run at the same time, `1..=`[`SchedulerConfig::MAX_ENGINES`]. Each VM has one of them as its home, where
+    /// its guarantee is.
     pub engines: u16,
+    /// The part of each engine that is promised to nobody.
+    pub reserve: Ppm,
+    /// What the client VMs of an engine have together.
+    pub host_guarantee: Ppm,
+    /// When a VM that hangs is locked out; `None`: never.
+    pub quarantine: Option<Quarantine>,
+    /// Who hears what the scheduler is told and answers, from its first event on.
+    pub journal: Option<Arc<dyn JournalSink>>,
     /// How much one unit may do: the longest time that a VM waits for another one to stop.
     pub unit_budget: UnitBudget,
     /// Whether the host vouches for memory isolation, so that secure VMs are let in.
@@ -53,13 +77,37 @@ pub struct SoftwareGpuConfig {
     pub worker_hook: Option<Arc<dyn WorkerHook>>,
 }
 
+impl SoftwareGpuConfig {
+    /// The scheduler's part.
+    pub(super) const fn scheduler(&self) -> SchedulerConfig {
+        SchedulerConfig {
+            policy: self.policy,
+            engines: self.engines,
+            reserve: self.reserve,
+            host_guarantee: self.host_guarantee,
+            quarantine: self.quarantine,
+        }
+    }
+}
+
 impl Default for SoftwareGpuConfig {
     /// One engine, guaranteed shares, units of the default budget, prompt workers; no secure VMs, since all VMs' work runs in one
     /// address space.
     fn default() -> Self {
+        let SchedulerConfig {
+            policy,
+            engines,
+            reserve,
+            host_guarantee,
+            quarantine,
+        } = SchedulerConfig::default();
         Self {
-            policy: Policy::default(),
-            engines: 1,
+            policy,
+            engines,
+            reserve,
+            host_guarantee,
+            quarantine,
+            journal: None,
             unit_budget: UnitBudget::default(),
             isolation: false,
             clock: Arc::new(MonotonicClock::new()),

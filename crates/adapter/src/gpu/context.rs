@@ -8,12 +8,13 @@ use rondo_renderer::screen::AllocationId;
 use rondo_renderer::work::{Present, Source, Upload, Work};
 
 use crate::ddi::{
-    ContextSchedulingProperties, CreateContext, DdiResult, GpuCommand, SubmitCommand, Suspension,
+    Completion, ContextSchedulingProperties, CreateContext, Damage, DdiResult, GpuCommand,
+    SubmitCommand, Suspension,
 };
 use crate::gpu::account::Item;
 use crate::gpu::objects::{Content, Context, Objects};
 use crate::gpu::scheduling;
-use crate::gpu::vm::{Connection, VmState};
+use crate::gpu::vm::{Connection, Phase, VmState};
 use crate::handle::{AllocationHandle, ContextHandle, HwQueueHandle};
 use crate::status::NtStatus;
 
@@ -64,6 +65,7 @@ impl VmState {
                 device: args.device,
                 properties: None,
                 queues: HashSet::new(),
+                lost: false,
             },
         );
         Ok(context)
@@ -91,6 +93,7 @@ impl VmState {
         }
         self.work.remove_context(context);
         self.outbox.suspensions.retain(|&(of, _)| of != context);
+        self.outbox.lost.retain(|&(of, _)| of != context);
         self.account.release(Item::Object);
     }
 
@@ -121,13 +124,43 @@ impl VmState {
         context: ContextHandle,
         fence: u64,
     ) -> DdiResult<Suspension> {
-        self.objects.context(context)?;
-        self.check_alive()?;
+        if self.objects.context(context)?.lost || self.phase == Phase::Failed {
+            // It is off the engine for good.
+            return Ok(Suspension::Already);
+        }
         if !self.work.suspend(context, fence)? {
             return Ok(Suspension::Already);
         }
         self.outbox.suspensions.push((context, fence));
         Ok(Suspension::Pending)
+    }
+
+    /// A context is lost: it runs nothing any more, and what waits of it ends with an error.
+    pub(super) fn lose_context(&mut self, context: ContextHandle, damage: Damage) {
+        let Some(lost) = self.objects.contexts.get_mut(&context) else {
+            return;
+        };
+        lost.lost = true;
+        self.outbox.lost.push((context, damage));
+        let waiting = self.work.drain(|of| of == context);
+        self.fail_commands(waiting, NtStatus::GraphicsGpuExceptionOnDevice);
+    }
+
+    /// All that waits of the VM's work ends with this error.
+    pub(super) fn fail_all(&mut self, status: NtStatus) {
+        let waiting = self.work.drain(|_| true);
+        self.fail_commands(waiting, status);
+    }
+
+    fn fail_commands(&mut self, waiting: Vec<(HwQueueHandle, u64)>, status: NtStatus) {
+        for (queue, progress_fence_id) in waiting {
+            self.account.release(Item::Command);
+            self.outbox.completions.push(Completion {
+                queue,
+                progress_fence_id,
+                status: Err(status),
+            });
+        }
     }
 
     /// Gives a context its turns back.
@@ -180,14 +213,19 @@ impl VmState {
     /// Queues a command.
     ///
     /// # Errors
-    /// [`NtStatus::GraphicsGpuExceptionOnDevice`] after a fault of the VM's worker; the lookups', for the queue and for the
-    /// allocation; [`NtStatus::InvalidDeviceState`] before the context's scheduling properties are set or the VM is
+    /// [`NtStatus::GraphicsGpuExceptionOnDevice`] on a lost context, and after a fault of the VM's worker;
+    /// [`NtStatus::AccessDenied`] for a VM that is `locked_out`; the lookups', for the queue and for the allocation; [`NtStatus::InvalidDeviceState`] before the context's scheduling properties are set or the VM is
     /// connected; [`NtStatus::InvalidParameter`] for a fence that is not above the queue's last one and for a
     /// rectangle that leaves the image; [`NtStatus::InsufficientResources`] with too many commands waiting,
     /// [`NtStatus::NoMemory`].
-    pub(super) fn submit(&mut self, args: &SubmitCommand) -> DdiResult<()> {
+    pub(super) fn submit(&mut self, args: &SubmitCommand, locked_out: bool) -> DdiResult<()> {
         let context = self.objects.context(self.objects.queue(args.queue)?)?;
-        self.check_alive()?;
+        if context.lost || self.phase == Phase::Failed {
+            return Err(NtStatus::GraphicsGpuExceptionOnDevice);
+        }
+        if locked_out {
+            return Err(NtStatus::AccessDenied);
+        }
         if context.properties.is_none() || self.connection.is_none() {
             return Err(NtStatus::InvalidDeviceState);
         }

@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use rondo_scheduler::VmId;
+
 use crate::ddi::{DdiResult, Guid};
 use crate::gpu::handle_space::{HandleSpace, Owner};
 use crate::gpu::vm::Vm;
@@ -72,6 +74,12 @@ impl Directory {
     pub(super) fn all(&self) -> Vec<Arc<Vm>> {
         let vms = self.vms.read().unwrap_or_else(PoisonError::into_inner);
         vms.values().map(Arc::clone).collect()
+    }
+
+    /// The VM that the scheduler knows by this name.
+    pub(super) fn vm_by_id(&self, vm: VmId) -> Option<Arc<Vm>> {
+        let vms = self.vms.read().unwrap_or_else(PoisonError::into_inner);
+        vms.values().find(|found| found.id == vm).map(Arc::clone)
     }
 
     /// The VM that a handle belongs to. Whether the object exists, its tables say.

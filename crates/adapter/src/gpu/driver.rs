@@ -154,11 +154,21 @@ impl Ddi for SoftwareGpu {
     fn submit_command_to_hw_queue(&self, args: &SubmitCommand) -> DdiResult<()> {
         let vm = self.directory.vm(args.queue.0)?;
         let mut state = vm.live()?;
-        state.submit(args)?;
+        state.submit(args, vm.signals.is_quarantined())?;
         state.log_submission(args.queue, || self.arbiter.now());
         if vm.publish(state) {
             self.arbiter.ready(vm.id);
         }
+        Ok(())
+    }
+
+    fn reset_hw_engine(&self, node: u16) -> DdiResult<()> {
+        self.crew.reset_whatever_runs(self.engine(node)?);
+        Ok(())
+    }
+
+    fn resume_hw_engine(&self, node: u16) -> DdiResult<()> {
+        self.crew.resume(self.engine(node)?);
         Ok(())
     }
 
@@ -292,7 +302,8 @@ impl Ddi for SoftwareGpu {
         let progress = state.progress;
         let memory = state.account.used();
         drop(state);
-        let charges = self.arbiter.charges(vm.id);
+        let books = self.arbiter.books(vm.id);
+        let (charges, account) = (books.charges, books.account);
         Ok(VmStatistics {
             gpu: charges.gpu,
             units: charges.units,
@@ -301,7 +312,11 @@ impl Ddi for SoftwareGpu {
             longest_unit: charges.longest_unit,
             longest_wait: charges.longest_wait,
             waited: charges.waited,
-            lag: self.arbiter.lag(vm.id),
+            lag: account.lag,
+            borrowed: account.borrowed,
+            home: books.home.0,
+            resets: account.resets,
+            quarantined: vm.signals.is_quarantined(),
             memory,
             first_frame: progress.first_frame,
         })

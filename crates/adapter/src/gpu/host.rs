@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use rondo_scheduler::Policy;
+
 use crate::ddi::{
     AdapterCallbacks, ChildStatus, ContextOwner, DdiResult, SetVirtualMachineData, VidPnSourceId,
     VmConnection, VmHost,
@@ -30,6 +32,22 @@ impl VmHost for SoftwareGpu {
         let replaced = state.callbacks.replace(callbacks);
         drop(state);
         drop(replaced);
+        Ok(())
+    }
+
+    fn set_policy(&self, policy: Policy) -> DdiResult<()> {
+        self.arbiter.set_policy(policy);
+        Ok(())
+    }
+
+    fn query_policy(&self) -> DdiResult<Policy> {
+        Ok(self.arbiter.policy())
+    }
+
+    fn pardon(&self, worker: KmdProcessHandle) -> DdiResult<()> {
+        let vm = self.directory.vm(worker.0)?;
+        vm.live()?.objects.check_worker(worker)?;
+        self.arbiter.pardon(vm.id);
         Ok(())
     }
 

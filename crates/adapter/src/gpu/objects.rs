@@ -35,6 +35,8 @@ pub(super) struct Context {
     /// Set before the first submission.
     pub(super) properties: Option<ContextSchedulingProperties>,
     pub(super) queues: HashSet<HwQueueHandle>,
+    /// A unit of it hung: it runs nothing any more.
+    pub(super) lost: bool,
 }
 
 /// An image or blob.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! A VM's share of the GPU, checked at the border.
 
-use rondo_scheduler::{Mode, Nanos, Ppm, VmProfile};
+use rondo_scheduler::{Mode, Nanos, Ppm, Priority, VmProfile};
 
 use crate::ddi::{DdiResult, VirtualGpuProfile};
 use crate::status::NtStatus;
@@ -18,7 +18,9 @@ pub const DEFAULT_PROFILE: VirtualGpuProfile = VirtualGpuProfile {
     limit: None,
     slice: Nanos::from_millis(2),
     max_unit: None,
+    grace: Nanos(0),
     hang_timeout: Nanos::from_millis(250),
+    priority: Priority::Normal,
     memory_limit: 256 << 20,
 };
 
@@ -42,6 +44,8 @@ pub(super) const fn for_scheduler(profile: &VirtualGpuProfile) -> VmProfile {
         limit: profile.limit,
         slice: profile.slice,
         max_unit: profile.max_unit,
+        grace: profile.grace,
         hang_timeout: profile.hang_timeout,
+        priority: profile.priority,
     }
 }

@@ -4,11 +4,9 @@
 //! A bit is set before the thread is woken, and the thread looks at the bits again after every sleep, so that no wake-up
 //! is lost and none is needed twice.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::{self, Thread};
-
 use rondo_scheduler::EngineId;
+
+use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, PoisonError, Thread, park};
 
 /// The engine is the VM's.
 const GRANT: u32 = 1 << 16;
@@ -36,14 +34,16 @@ pub(super) struct Signals {
     bits: AtomicU32,
     /// Whether the VM has work that may run; written under the VM's lock only.
     runnable: AtomicBool,
-    worker: OnceLock<Thread>,
+    /// Whether the VM is quarantined; written under the scheduler's lock only.
+    quarantined: AtomicBool,
+    /// Another one once a worker is lost in a unit. Taken for moments, by whoever wakes.
+    worker: Mutex<Option<Thread>>,
 }
 
 impl Signals {
-    /// Names the thread to wake. Once, before anything can be granted.
+    /// Names the thread to wake. It looks at the bits before its first sleep, so what came before is not lost.
     pub(super) fn set_worker(&self, worker: Thread) {
-        let first = self.worker.set(worker).is_ok();
-        debug_assert!(first, "a VM has one worker");
+        *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
     }
 
     /// Records a grant; the caller wakes the worker after it has let go of its locks.
@@ -71,7 +71,8 @@ impl Signals {
 
     /// Wakes the worker, or lets its next sleep end at once.
     pub(super) fn wake(&self) {
-        if let Some(worker) = self.worker.get() {
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(worker) = &*worker {
             worker.unpark();
         }
     }
@@ -111,7 +112,7 @@ impl Signals {
             if let Some(wake) = self.take() {
                 return wake;
             }
-            thread::park();
+            park();
         }
     }
 
@@ -124,40 +125,14 @@ impl Signals {
     pub(super) fn wants_engine(&self) -> bool {
         self.runnable.load(Ordering::SeqCst) && self.bits.load(Ordering::SeqCst) & EXIT == 0
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_grant_names_its_engine_and_is_taken_once() {
-        let signals = Signals::default();
-        assert_eq!(signals.take(), None);
-        signals.grant(EngineId(0xabcd));
-        assert_eq!(signals.take(), Some(Wake::Granted(EngineId(0xabcd))));
-        assert_eq!(signals.take(), None);
-        assert_eq!(signals.take_grant(), None);
+    /// Locks the VM out, or lets it in again. Under the scheduler's lock only.
+    pub(super) fn set_quarantined(&self, quarantined: bool) {
+        self.quarantined.store(quarantined, Ordering::SeqCst);
     }
 
-    #[test]
-    fn leaving_comes_first_and_stays() {
-        let signals = Signals::default();
-        signals.grant(EngineId(1));
-        signals.notice();
-        assert_eq!(signals.take(), Some(Wake::Notice));
-        signals.exit();
-        assert_eq!(signals.take(), Some(Wake::Exit));
-        assert_eq!(signals.take(), Some(Wake::Exit));
-        assert_eq!(signals.take_grant(), Some(EngineId(1)));
-    }
-
-    #[test]
-    fn a_wake_up_before_the_sleep_is_not_lost() {
-        let signals = Signals::default();
-        signals.set_worker(thread::current());
-        signals.grant(EngineId(2));
-        signals.wake();
-        assert_eq!(signals.wait(), Wake::Granted(EngineId(2)));
+    /// Whether the VM is locked out.
+    pub(super) fn is_quarantined(&self) -> bool {
+        self.quarantined.load(Ordering::SeqCst)
     }
 }

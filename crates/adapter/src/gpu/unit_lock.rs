@@ -22,9 +22,19 @@ struct Tickets {
     serving: u64,
 }
 
-/// The lock is held while this lives.
+/// The lock is held while this lives, or until it is given up for lost.
 #[derive(Debug)]
-pub(super) struct UnitLockHeld<'a>(&'a UnitLock);
+pub(super) struct UnitLockHeld<'a> {
+    lock: &'a UnitLock,
+    ticket: u64,
+}
+
+impl UnitLockHeld<'_> {
+    /// The name that [`UnitLock::give_up`] wants.
+    pub(super) const fn ticket(&self) -> u64 {
+        self.ticket
+    }
+}
 
 impl UnitLock {
     /// Waits for all who came before.
@@ -38,7 +48,24 @@ impl UnitLock {
                 .wait(tickets)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        UnitLockHeld(self)
+        UnitLockHeld {
+            lock: self,
+            ticket: mine,
+        }
+    }
+
+    /// Whoever holds the lock by this ticket may never come back: the next one has it. No change if it came back.
+    pub(super) fn give_up(&self, ticket: u64) {
+        let mut tickets = self.tickets();
+        if tickets.serving != ticket {
+            return;
+        }
+        tickets.serving = ticket.wrapping_add(1);
+        let waited_for = tickets.serving != tickets.next;
+        drop(tickets);
+        if waited_for {
+            self.moved_on.notify_all();
+        }
     }
 
     fn tickets(&self) -> MutexGuard<'_, Tickets> {
@@ -48,13 +75,7 @@ impl UnitLock {
 
 impl Drop for UnitLockHeld<'_> {
     fn drop(&mut self) {
-        let mut tickets = self.0.tickets();
-        tickets.serving = tickets.serving.wrapping_add(1);
-        let waited_for = tickets.serving != tickets.next;
-        drop(tickets);
-        if waited_for {
-            self.0.moved_on.notify_all();
-        }
+        self.lock.give_up(self.ticket);
     }
 }
 
@@ -111,6 +132,18 @@ mod tests {
             served.into_inner().ok().as_deref(),
             Some([0, 1, 2, 3, 4].as_slice())
         );
+    }
+
+    #[test]
+    fn who_was_given_up_for_lost_takes_nothing_away_when_it_comes_back() {
+        let lock = UnitLock::default();
+        let lost = lock.enter();
+        lock.give_up(lost.ticket());
+        let next = lock.enter();
+        drop(lost);
+        assert_eq!(lock.tickets().serving, next.ticket());
+        drop(next);
+        let _held = lock.enter();
     }
 
     #[test]

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! One VM: its state behind one lock, the lock that keeps its units and teardown apart, and what its worker sleeps on.
 //!
-//! Order of locks: the unit lock, then the state. The scheduler's lock is never taken under either, and no callback is
-//! made under any.
+//! Order of locks: the worker's post, the unit lock, the state. The scheduler's lock is never taken under the last
+//! one, and no callback is made under any.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -12,8 +13,11 @@ use rondo_renderer::work::Work;
 use rondo_scheduler::inside::{self, BandSettings};
 use rondo_scheduler::{Nanos, VmId};
 
-use crate::ddi::{AdapterCallbacks, ChildStatus, Completion, CreateProcess, DdiResult, VmMemory};
+use crate::ddi::{
+    AdapterCallbacks, ChildStatus, Completion, CreateProcess, Damage, DdiResult, VmMemory,
+};
 use crate::gpu::account::{MemoryAccount, OBJECT_BYTES, PENDING_COMMAND_BYTES};
+use crate::gpu::config::AbortUnit;
 use crate::gpu::context_log::ContextLog;
 use crate::gpu::handle_space::{HandleSpace, Owner};
 use crate::gpu::identity::Identity;
@@ -33,9 +37,30 @@ pub(super) struct Vm {
     pub(super) signals: Arc<Signals>,
     /// Keeps units and teardown apart.
     pub(super) units: UnitLock,
-    /// The worker thread, until it is joined.
-    pub(super) thread: Mutex<Option<JoinHandle<()>>>,
+    /// Worker threads that were lost in a unit and have not come back.
+    pub(super) stuck: AtomicUsize,
+    post: Mutex<Option<Post>>,
     state: Mutex<VmState>,
+}
+
+/// The one who works for a VM.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) thread: JoinHandle<()>,
+    /// How to end its unit.
+    pub(super) abort: Option<Arc<dyn AbortUnit>>,
+}
+
+/// The unit that runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Running {
+    pub(super) queue: HwQueueHandle,
+    /// What is charged for it begins here.
+    pub(super) began: Nanos,
+    /// How many units the VM had reported before.
+    pub(super) report: u64,
+    /// The worker's place in the unit lock.
+    pub(super) ticket: u64,
 }
 
 // What is charged for an object or a command is not less than what its entries take; tables keep up to as much again free.
@@ -57,7 +82,7 @@ const _: () = {
 pub(super) enum Phase {
     /// It serves.
     Live,
-    /// Its worker thread has died of a bug: no work is accepted any more, all else goes on.
+    /// Its worker thread has died of a bug, or too many are lost in units: no work is accepted any more, all else goes on.
     Failed,
     /// It is being destroyed, or is gone.
     Destroyed,
@@ -96,18 +121,20 @@ pub(super) struct Progress {
 pub(super) struct Outbox {
     pub(super) completions: Vec<Completion>,
     pub(super) suspensions: Vec<(ContextHandle, u64)>,
+    pub(super) lost: Vec<(ContextHandle, Damage)>,
 }
 
 impl Outbox {
     /// Whether there is nothing to tell.
     pub(super) fn is_empty(&self) -> bool {
-        self.completions.is_empty() && self.suspensions.is_empty()
+        self.completions.is_empty() && self.suspensions.is_empty() && self.lost.is_empty()
     }
 
     /// Forgets all, keeps the room.
     pub(super) fn clear(&mut self) {
         self.completions.clear();
         self.suspensions.clear();
+        self.lost.clear();
     }
 }
 
@@ -126,6 +153,12 @@ pub(super) struct VmState {
     pub(super) progress: Progress,
     /// Where the states of the contexts are logged, if somebody wants to know.
     pub(super) log: Option<ContextLog>,
+    /// What the worker is in.
+    pub(super) running: Option<Running>,
+    /// The report that a reset was meant for which found no unit: with it no unit begins any more, since nobody would watch it.
+    pub(super) overdue: Option<u64>,
+    /// Which worker serves the VM. One with another number was lost in a unit: nothing that it brings counts.
+    pub(super) worker: u64,
 }
 
 impl Vm {
@@ -152,15 +185,24 @@ impl Vm {
             outbox: Outbox::default(),
             progress: Progress::default(),
             log: None,
+            running: None,
+            overdue: None,
+            worker: 0,
         };
         let vm = Self {
             id: VmId(owner.number()),
             signals: Arc::new(Signals::default()),
             units: UnitLock::default(),
-            thread: Mutex::new(None),
+            stuck: AtomicUsize::new(0),
+            post: Mutex::new(None),
             state: Mutex::new(state),
         };
         Ok((vm, worker))
+    }
+
+    /// Who works for the VM.
+    pub(super) fn post(&self) -> MutexGuard<'_, Option<Post>> {
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The VM's state, whatever its phase.
@@ -191,12 +233,13 @@ impl Vm {
 }
 
 impl VmState {
-    /// Refuses GPU work on a VM whose worker thread has died.
-    pub(super) fn check_alive(&self) -> DdiResult<()> {
-        if self.phase == Phase::Failed {
-            return Err(NtStatus::GraphicsGpuExceptionOnDevice);
+    /// The VM's GPU work is over: what waits ends with this error, and no more is accepted.
+    pub(super) fn fail(&mut self, status: NtStatus) {
+        if self.phase == Phase::Live {
+            self.phase = Phase::Failed;
         }
-        Ok(())
+        self.running = None;
+        self.fail_all(status);
     }
 
     /// What the host gave the VM.
@@ -207,8 +250,14 @@ impl VmState {
         self.connection.as_ref().ok_or(NtStatus::InvalidDeviceState)
     }
 
-    /// Ends the VM's life on the host: nothing of it refers to guest memory or to a sink any more.
-    pub(super) fn clear(&mut self) {
+    /// Ends the VM's life on the host: nothing of it refers to guest memory or to a sink any more. Screens that something
+    /// might still be drawn on are switched off.
+    pub(super) fn clear(&mut self, switch_off: bool) {
+        if let Some(connection) = self.connection.as_ref().filter(|_| switch_off) {
+            for source in &connection.sources {
+                source.screen.set_mode(None);
+            }
+        }
         self.identity = None;
         self.objects = Objects::new(self.objects.worker);
         self.work = WorkQueues::new(BandSettings::default());

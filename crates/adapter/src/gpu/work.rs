@@ -305,21 +305,27 @@ impl<W> WorkQueues<W> {
         }
     }
 
-    /// Takes every command out, a queue's in their order.
-    pub(super) fn drain(&mut self) -> Vec<(HwQueueHandle, u64)> {
-        let mut drained = Vec::with_capacity(self.pending);
+    /// Takes every command of some contexts out, a queue's in their order.
+    pub(super) fn drain(
+        &mut self,
+        whose: impl Fn(ContextHandle) -> bool,
+    ) -> Vec<(HwQueueHandle, u64)> {
+        let mut drained = Vec::new();
         for (&handle, queue) in &mut self.queues {
+            if !whose(queue.context) {
+                continue;
+            }
             queue.started = None;
             drained.extend(queue.jobs.drain(..).map(|job| (handle, job.fence)));
             if let Some(context) = self.contexts.get_mut(&queue.context) {
                 context.queues.leave(handle);
             }
         }
-        for &context in self.contexts.keys() {
+        for &context in self.contexts.keys().filter(|&&context| whose(context)) {
             let known = self.order.idle(context_id(context));
             debug_assert!(known.is_ok(), "{known:?}");
         }
-        self.pending = 0;
+        self.pending = self.pending.saturating_sub(drained.len());
         drained
     }
 }

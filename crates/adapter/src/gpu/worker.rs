@@ -6,6 +6,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rondo_renderer::unit::UnitBudget;
 use rondo_renderer::work::{Progress as UnitEnd, Renderer, Work};
@@ -13,10 +14,10 @@ use rondo_scheduler::{EngineId, Nanos};
 
 use crate::ddi::{Completion, DdiResult};
 use crate::gpu::account::Item;
-use crate::gpu::arbiter::Arbiter;
+use crate::gpu::arbiter::{Arbiter, Reported};
 use crate::gpu::context;
 use crate::gpu::signals::Wake;
-use crate::gpu::vm::{Outbox, Phase, Vm, VmState};
+use crate::gpu::vm::{Outbox, Phase, Running, Vm, VmState};
 use crate::handle::HwQueueHandle;
 use crate::status::NtStatus;
 
@@ -41,22 +42,37 @@ pub(super) struct Worker {
     pub(super) renderer: Box<dyn Renderer>,
     /// How much a unit may do.
     pub(super) budget: UnitBudget,
+    /// Which of the VM's workers it is.
+    pub(super) number: u64,
+    /// How many units the VM has reported.
+    pub(super) reports: u64,
 }
+
+/// The worker was given up while its unit hung: another one serves the VM.
+#[derive(Clone, Copy, Debug)]
+struct Lost;
 
 /// What is to be told after a unit.
 #[derive(Clone, Copy, Debug, Default)]
 struct Untold {
-    completions: usize,
-    suspended: bool,
+    untold: usize,
+    /// Some of it is no completion.
+    urgent: bool,
     logged: bool,
     next_is_short: bool,
 }
 
 impl Worker {
-    /// The thread's body. A panic below ends the VM's work, and nobody else's.
+    /// The thread's body. A panic below ends the VM's work, and nobody else's; that of a worker which was given up ends nothing.
     pub(super) fn run(mut self) {
         let served = panic::catch_unwind(AssertUnwindSafe(|| self.serve()));
-        if served.is_err() {
+        if self.vm.state().worker != self.number {
+            self.vm.stuck.fetch_sub(1, Ordering::SeqCst);
+            log::debug!(
+                "a worker of VM {} is back from a unit that hung",
+                self.vm.id.0
+            );
+        } else if served.is_err() {
             log::error!(
                 "the worker of VM {} died of a bug; its work is over",
                 self.vm.id.0
@@ -65,35 +81,40 @@ impl Worker {
         }
     }
 
-    fn serve(&mut self) {
+    fn serve(&mut self) -> Result<(), Lost> {
         let mut told = Outbox::default();
         loop {
             match self.vm.signals.wait() {
-                Wake::Exit => return,
+                Wake::Exit => return Ok(()),
                 Wake::Notice => tell(&self.vm, &mut told),
-                Wake::Granted(engine) => self.hold(engine, &mut told),
+                Wake::Granted(engine) => self.hold(engine, &mut told)?,
             }
         }
     }
 
     /// Runs units until the engine is taken away.
-    fn hold(&mut self, engine: EngineId, told: &mut Outbox) {
+    fn hold(&mut self, engine: EngineId, told: &mut Outbox) -> Result<(), Lost> {
         let mut began = self.arbiter.now();
         let mut oldest = None;
         loop {
-            let untold = self.unit(engine, began);
-            let (keeps, now) = self.arbiter.unit_done(self.vm.id, engine, began);
+            let untold = self.unit(engine, began)?;
+            let Reported {
+                keeps,
+                now,
+                reports,
+            } = self.arbiter.unit_done(self.vm.id, engine, began);
+            self.reports = reports;
             if untold.logged && !keeps {
                 self.vm.state().log_release(now);
             }
             began = now;
-            if untold.completions > 0 || untold.suspended {
+            if untold.untold > 0 {
                 let oldest_at = *oldest.get_or_insert(now);
                 let waited = now.0.saturating_sub(oldest_at.0);
                 let may_wait = keeps
                     && untold.next_is_short
-                    && !untold.suspended
-                    && untold.completions < TELL_AT_MOST
+                    && !untold.urgent
+                    && untold.untold < TELL_AT_MOST
                     && waited < TELL_WITHIN.0;
                 if !may_wait {
                     tell(&self.vm, told);
@@ -101,24 +122,43 @@ impl Worker {
                 }
             }
             if !keeps {
-                return;
+                return Ok(());
             }
         }
     }
 
     /// Runs one unit of the command whose turn it is.
-    fn unit(&mut self, engine: EngineId, now: Nanos) -> Untold {
-        let _unit = self.vm.units.enter();
+    fn unit(&mut self, engine: EngineId, now: Nanos) -> Result<Untold, Lost> {
+        let units = self.vm.units.enter();
         let mut state = self.vm.state();
-        let begun = state.begin();
+        let overdue = state.overdue.take() == Some(self.reports);
+        let begun = match state.phase {
+            // Whoever destroys the VM has waited for the last unit.
+            Phase::Destroyed => None,
+            // The report takes the engine away; the next grant is watched anew.
+            Phase::Live | Phase::Failed if overdue => None,
+            Phase::Live | Phase::Failed => state.begin(),
+        };
         state.log_unit(begun.as_ref().map(|&(queue, _)| queue), engine, now);
         let end = match begun {
             None => None,
             Some((queue, Err(status))) => Some((queue, Err(status))),
             Some((queue, Ok(mut work))) => {
+                state.running = Some(Running {
+                    queue,
+                    began: now,
+                    report: self.reports,
+                    ticket: units.ticket(),
+                });
                 drop(state);
                 let end = self.renderer.run(&mut work, self.budget);
                 state = self.vm.state();
+                if state.worker != self.number {
+                    // What is left of the work may be large; nobody waits for it to go.
+                    drop(state);
+                    return Err(Lost);
+                }
+                state.running = None;
                 Some((queue, Ok((work, end))))
             }
         };
@@ -129,38 +169,33 @@ impl Worker {
             state.end(queue, end, now);
         }
         let untold = Untold {
-            completions: state.outbox.completions.len(),
-            suspended: !state.outbox.suspensions.is_empty(),
+            untold: state.outbox.completions.len() + state.outbox.suspensions.len(),
+            urgent: !state.outbox.suspensions.is_empty(),
             logged: state.log.is_some(),
             next_is_short: state.next_is_short(),
         };
         // The scheduler reads the flag when the unit is reported.
         let _ = self.vm.publish(state);
-        untold
+        Ok(untold)
     }
 
     /// The VM runs nothing any more: all that waits ends with an error, and the engine goes to others.
     fn fail(&self) {
         let mut state = self.vm.state();
-        if state.phase == Phase::Live {
-            state.phase = Phase::Failed;
-        }
-        for (queue, progress_fence_id) in state.work.drain() {
-            state.account.release(Item::Command);
-            state.outbox.completions.push(Completion {
-                queue,
-                progress_fence_id,
-                status: Err(NtStatus::GraphicsGpuExceptionOnDevice),
-            });
-        }
+        state.fail(NtStatus::GraphicsGpuExceptionOnDevice);
         state.log_release(self.arbiter.now());
         state.log_lost_work(|| self.arbiter.now());
         let _ = self.vm.publish(state);
         self.arbiter.abandon(self.vm.id);
-        let mut told = Outbox::default();
-        if panic::catch_unwind(AssertUnwindSafe(|| tell(&self.vm, &mut told))).is_err() {
-            log::error!("VM {} could not be told of it", self.vm.id.0);
-        }
+        tell_of_the_end(&self.vm);
+    }
+}
+
+/// Tells the device of a VM without a worker what has become of its work.
+pub(super) fn tell_of_the_end(vm: &Vm) {
+    let mut told = Outbox::default();
+    if panic::catch_unwind(AssertUnwindSafe(|| tell(vm, &mut told))).is_err() {
+        log::error!("VM {} could not be told of it", vm.id.0);
     }
 }
 
@@ -173,6 +208,9 @@ fn tell(vm: &Vm, told: &mut Outbox) {
     if let Some(callbacks) = callbacks
         && !told.is_empty()
     {
+        for &(context, damage) in &told.lost {
+            callbacks.invalidate_hw_context(context, damage);
+        }
         if !told.completions.is_empty() {
             callbacks.notify_interrupt(&told.completions);
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! Driver calls and their answers as plain data.
 
+use rondo_scheduler::Policy;
+
 use crate::ddi::{
     AdapterCaps, ChildStatus, CommitVidPn, ContextOwner, ContextSchedulingProperties,
     CreateAllocation, CreateContext, CreateProcess, Guid, PagingOperation, PriorityBands,
@@ -75,6 +77,10 @@ calls! {
     DestroyHwQueue(HwQueueHandle);
     /// `submit_command_to_hw_queue`.
     SubmitCommandToHwQueue(SubmitCommand);
+    /// `reset_hw_engine`.
+    ResetHwEngine(u16);
+    /// `resume_hw_engine`.
+    ResumeHwEngine(u16);
     /// `create_allocation`.
     CreateAllocation(CreateAllocation);
     /// `destroy_allocation`.
@@ -115,6 +121,12 @@ calls! {
     SetSchedulingLogBuffer(KmdProcessHandle, Option<usize>);
     /// `query_contexts`.
     QueryContexts(KmdProcessHandle);
+    /// `set_policy`.
+    SetPolicy(Policy);
+    /// `query_policy`.
+    QueryPolicy();
+    /// `pardon`.
+    Pardon(KmdProcessHandle);
     /// `set_child_status`.
     SetChildStatus(KmdProcessHandle, VidPnSourceId, ChildStatus);
 }
@@ -168,6 +180,8 @@ answers! {
     Statistics(VmStatistics);
     /// A VM's contexts.
     Contexts(Vec<ContextOwner>);
+    /// How VMs share the engines.
+    Policy(Policy);
     /// Who a VM is.
     Identity(Option<SetVirtualMachineData>);
 }

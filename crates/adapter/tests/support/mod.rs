@@ -145,6 +145,8 @@ struct ToldState {
     completions: Vec<Completion>,
     suspensions: Vec<(ContextHandle, u64)>,
     hot_plugs: usize,
+    /// Lost contexts, with the number of completions that had been told before.
+    lost: Vec<(ContextHandle, Damage, usize)>,
 }
 
 impl AdapterCallbacks for Told {
@@ -163,6 +165,13 @@ impl AdapterCallbacks for Told {
             .unwrap()
             .suspensions
             .push((context, fence));
+        self.changed.notify_all();
+    }
+
+    fn invalidate_hw_context(&self, context: ContextHandle, damage: Damage) {
+        let mut state = self.state.lock().unwrap();
+        let before = state.completions.len();
+        state.lost.push((context, damage, before));
         self.changed.notify_all();
     }
 
@@ -194,6 +203,10 @@ impl Told {
         self.state.lock().unwrap().completions.clone()
     }
 
+    pub fn lost(&self) -> Vec<(ContextHandle, Damage, usize)> {
+        self.state.lock().unwrap().lost.clone()
+    }
+
     pub fn hot_plugs(&self) -> usize {
         self.state.lock().unwrap().hot_plugs
     }
@@ -216,7 +229,7 @@ pub struct TestVm {
 
 impl TestVm {
     pub fn new(ddi: &Arc<Adapter>, number: u8) -> Self {
-        Self::with_profile(ddi, number, &DEFAULT_PROFILE)
+        Self::with_profile(ddi, number, &share(0))
     }
 
     pub fn with_profile(ddi: &Arc<Adapter>, number: u8, profile: &VirtualGpuProfile) -> Self {
@@ -381,6 +394,19 @@ impl TestVm {
         Ok(progress_fence_id)
     }
 
+    /// Another context of the display process, with a queue.
+    pub fn another_context(&self) -> (ContextHandle, HwQueueHandle) {
+        let args = CreateContext {
+            device: self.device,
+            node: 0,
+        };
+        let context = self.ddi.create_context(&args).unwrap();
+        self.ddi
+            .set_context_scheduling_properties(&properties(context))
+            .unwrap();
+        (context, self.ddi.create_hw_queue(context).unwrap())
+    }
+
     pub fn statistics(&self) -> VmStatistics {
         self.ddi.query_statistics(self.worker).unwrap()
     }
@@ -399,9 +425,12 @@ pub const fn size(width: u32, height: u32) -> Size {
     Size { width, height }
 }
 
+/// A guarantee, and a unit counts as hung only after an hour: a machine that gives a thread no core for a moment changes nothing.
 pub fn share(parts: u32) -> VirtualGpuProfile {
     VirtualGpuProfile {
         guarantee: Ppm::new(parts).unwrap(),
+        max_unit: Some(Nanos::from_millis(2)),
+        hang_timeout: Nanos::from_millis(3_600_000),
         ..DEFAULT_PROFILE
     }
 }

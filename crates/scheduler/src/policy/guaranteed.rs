@@ -30,8 +30,10 @@
 //!   `grace`. A VM that never slept and only became due because `V` moved on waits for the end of the holder's request.
 //! - A request ends when another unit might not fit (`used + e > r`, `e` being the longest unit expected of the VM); the
 //!   next one starts at `reached`, with the true work charged.
-//! - `V` advances by one for each nanosecond that the engine works or idles. If everyone is ahead, it jumps to the
-//!   smallest `S`: time is being lent. So `V` moves at least as fast as the engine.
+//! - `V` advances by one for each nanosecond that the engine works or idles. What is lost around a unit (a change of hands, a
+//!   late report) counts too, as far as what nobody was promised pays for it: up to `u/P` in all for a unit of `u`, `P` being
+//!   the sum of all shares. If everyone is ahead, `V` jumps to the smallest `S`: time is being lent. So `V` moves at least as
+//!   fast as the engine.
 //! - Best effort: queued by `S` as with a share of 1 %, and looked at only when nobody with a guarantee is due.
 //! - Each priority has a `V` of its own. All of them advance together, but only that of the highest priority that has
 //!   work jumps, and those above it along with it. Across priorities, tags are compared by what is left until then. With one
@@ -59,7 +61,8 @@
 //! That `e` counts, and not the true length, is no weakness of this rule: who does not know how long a unit is cannot
 //! promise `c/f + L` for a short one (ten VMs whose units may be long or short, run first, break the bound of the
 //! others if they turn out long; run last, their own if they turn out short). "Engine time" excludes the gaps between units
-//! while the engine changes hands: they slow everybody down alike and move no tag. A VM with a limit is promised that
+//! while the engine changes hands, as far as they are more than what nobody was promised: `u (1/P - 1)` for each unit `u`.
+//! Those slow everybody down alike and move no tag. With smaller gaps the bound holds in real time, with one gap more. A VM with a limit is promised that
 //! limit first; the bound holds for VMs without one. Lag while busy: at most `r + f L` behind and `(1 - f) r` ahead.
 //!
 //! # Why it holds
@@ -71,8 +74,9 @@
 //!    queue, and who gets the engine next has the smallest tag of all: there is no second one. Those who are due before the
 //!    VM that asks have smaller tags than it and count below.) Those requests start at or after `V(t0)`: they were ahead at
 //!    `t0`, or woke later. One VM's requests do not overlap on its ruler, so it has at most `f (F - V(t0))` of them, and all
-//!    together at most `F - V(t0)`, because admission keeps the sum of all `f` at or below 1. Meanwhile somebody is due, so
-//!    no `V` jumps and all move exactly as fast as the engine works: all of it is done when `V <= F + L`. A request that is
+//!    together at most `P (F - V(t0))`, and admission keeps `P`, the sum of all `f`, at or below 1. Meanwhile somebody is due, so
+//!    no `V` jumps and all move at least as fast as the engine works and at most `1/P` times as fast: all of it is done when
+//!    `V <= F + L`, a gap after that `L` aside. A request that is
 //!    ended early is followed by one that starts where it ended, so requests still do not overlap; and as the next one is
 //!    no longer, `c' <= 2c + e` stays.
 //! 3. From 1 and 2: the request ends at most `L` after `D`.
@@ -98,11 +102,11 @@
 use super::claims::ClaimQueue;
 use super::leavers::{Leaver, Leavers};
 use super::tags::{Tags, weight_of};
-use super::virtual_time::Virtual;
+use super::virtual_time::{Virtual, Weight};
 use super::{Discipline, Left, Standing};
 use crate::heap::Heap;
 use crate::table::Slot;
-use crate::{Nanos, Priority, VmId, VmProfile};
+use crate::{Nanos, Ppm, Priority, VmId, VmProfile};
 
 /// How many priorities there are.
 const CLASSES: usize = 3;
@@ -133,6 +137,8 @@ pub(super) struct Guaranteed {
     leavers: Leavers,
     /// Virtual time as far as it is certain: work done and idle time.
     served: Virtual,
+    /// What of the engine is promised, leavers included. Too much does no harm, but that lost time is made up for more slowly.
+    promised: Weight,
     /// Real time of the last event, and of the start of the unit that runs.
     clock: u64,
     unit_began: u64,
@@ -147,6 +153,7 @@ impl Default for Guaranteed {
             taken: 0,
             leavers: Leavers::new(),
             served: 0,
+            promised: Weight::from_parts(Ppm::WHOLE.get()),
             clock: 0,
             unit_began: 0,
         }
@@ -200,6 +207,16 @@ impl Guaranteed {
         match self.lent[class].first() {
             Some(lent) if owner.is_none_or(|owner| lent.0 < owner.0) => Some(lent),
             _ => owner,
+        }
+    }
+
+    /// Looks at what is promised, after a change.
+    fn look_at_promises(&mut self) {
+        let parts = self.taken.saturating_add(self.leavers.parts());
+        let parts = if parts == 0 { Ppm::WHOLE.get() } else { parts };
+        let promised = Weight::of_sum(parts.min(Ppm::WHOLE.get()));
+        if let Some(promised) = promised.filter(|&promised| promised != self.promised) {
+            self.promised = promised;
         }
     }
 
@@ -266,6 +283,7 @@ impl Discipline for Guaranteed {
         if part == 0 {
             self.lodge(slot, class);
         }
+        self.look_at_promises();
     }
 
     fn leave(&mut self, slot: Slot) {
@@ -287,6 +305,7 @@ impl Discipline for Guaranteed {
             part,
         };
         self.leavers.add(&self.claims.clocks(), leaver);
+        self.look_at_promises();
     }
 
     fn set_profile(&mut self, slot: Slot, profile: &VmProfile) {
@@ -313,6 +332,7 @@ impl Discipline for Guaranteed {
         if queued {
             self.place(slot);
         }
+        self.look_at_promises();
     }
 
     fn set_unit_bound(&mut self, slot: Slot, at_most: Option<Nanos>) {
@@ -347,7 +367,11 @@ impl Discipline for Guaranteed {
     }
 
     fn charge(&mut self, slot: Slot, ran: Nanos) {
-        self.served = self.served.saturating_add(u128::from(ran.0));
+        // What was lost around the unit counts too, as far as what nobody was promised pays for it.
+        let passed = u128::from(self.clock.saturating_sub(self.unit_began));
+        let (most, _) = self.promised.stretch(ran.0, 0);
+        let length = passed.min(most).max(u128::from(ran.0));
+        self.served = self.served.saturating_add(length);
         self.claims.advance_to(self.served);
         self.unit_began = self.clock;
         if let Some(tags) = self.claims.tags_mut(slot) {
@@ -421,6 +445,7 @@ impl Discipline for Guaranteed {
         let clocks = self.claims.clocks();
         let leaver = Leaver::of(left, UNKNOWN, clocks[UNKNOWN], left.guarantee.get());
         self.leavers.add(&clocks, leaver);
+        self.look_at_promises();
     }
 
     fn lag(&self, slot: Slot) -> i64 {

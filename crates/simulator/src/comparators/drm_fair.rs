@@ -60,7 +60,7 @@ impl Arbiter for DrmFair {
         entity.ready = true;
     }
 
-    fn unit_done(&mut self, _now: u64, vm: usize, ran: u64, next: Next) {
+    fn unit_done(&mut self, _now: u64, _engine: usize, vm: usize, ran: u64, next: Next) {
         let entity = &mut self.entities[vm];
         entity.runtime += virtual_length(ran, entity.weight);
         entity.mean = if entity.mean == 0 {
@@ -76,7 +76,7 @@ impl Arbiter for DrmFair {
         }
     }
 
-    fn pick(&mut self, _now: u64) -> Pick {
+    fn pick(&mut self, _now: u64, _engine: usize) -> Pick {
         let ready = self
             .entities
             .iter()

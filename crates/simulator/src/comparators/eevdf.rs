@@ -76,7 +76,7 @@ impl Arbiter for Eevdf {
         task.renew();
     }
 
-    fn unit_done(&mut self, _now: u64, vm: usize, ran: u64, next: Next) {
+    fn unit_done(&mut self, _now: u64, _engine: usize, vm: usize, ran: u64, next: Next) {
         let task = &mut self.tasks[vm];
         task.runtime += virtual_length(ran, task.weight);
         if task.runtime >= task.deadline {
@@ -90,7 +90,7 @@ impl Arbiter for Eevdf {
         }
     }
 
-    fn pick(&mut self, _now: u64) -> Pick {
+    fn pick(&mut self, _now: u64, _engine: usize) -> Pick {
         // One virtual nanosecond of leave for the rounding of the mean: somebody is always eligible.
         let mean = self.mean() + SCALE / 1_000_000;
         let ready = self

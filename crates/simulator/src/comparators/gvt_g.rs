@@ -75,7 +75,7 @@ impl Arbiter for GvtG {
         self.clients[vm].ready = true;
     }
 
-    fn unit_done(&mut self, _now: u64, vm: usize, ran: u64, next: Next) {
+    fn unit_done(&mut self, _now: u64, _engine: usize, vm: usize, ran: u64, next: Next) {
         let client = &mut self.clients[vm];
         client.ready = next != Next::Nothing;
         client.left = client
@@ -83,7 +83,7 @@ impl Arbiter for GvtG {
             .saturating_sub(i64::try_from(ran).unwrap_or(i64::MAX));
     }
 
-    fn pick(&mut self, now: u64) -> Pick {
+    fn pick(&mut self, now: u64, _engine: usize) -> Pick {
         self.open_stages(now);
         let keeps = |vm: &usize| now < self.tick_end && self.runs(*vm);
         if self.current.filter(keeps).is_none() {

@@ -19,7 +19,7 @@ impl Arbiter for RoundRobin {
         self.queue.push_back(vm);
     }
 
-    fn unit_done(&mut self, _now: u64, _vm: usize, _ran: u64, next: Next) {
+    fn unit_done(&mut self, _now: u64, _engine: usize, _vm: usize, _ran: u64, next: Next) {
         // Whoever ran is in front.
         if let Some(vm) = self.queue.pop_front()
             && next != Next::Nothing
@@ -28,7 +28,7 @@ impl Arbiter for RoundRobin {
         }
     }
 
-    fn pick(&mut self, _now: u64) -> Pick {
+    fn pick(&mut self, _now: u64, _engine: usize) -> Pick {
         self.queue
             .front()
             .map_or(Pick::Idle(None), |&vm| Pick::Run(vm))

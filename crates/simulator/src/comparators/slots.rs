@@ -52,13 +52,13 @@ impl Arbiter for Slots {
         self.owners[vm].ready = true;
     }
 
-    fn unit_done(&mut self, now: u64, vm: usize, _ran: u64, next: Next) {
+    fn unit_done(&mut self, now: u64, _engine: usize, vm: usize, _ran: u64, next: Next) {
         let owner = &mut self.owners[vm];
         owner.ready = next != Next::Nothing;
         owner.debt += now.saturating_sub(self.slot_end);
     }
 
-    fn pick(&mut self, now: u64) -> Pick {
+    fn pick(&mut self, now: u64, _engine: usize) -> Pick {
         while self.slot_end <= now {
             self.current = (self.current + 1) % self.owners.len();
             let owner = &mut self.owners[self.current];

@@ -56,7 +56,7 @@ impl Arbiter for Wf2qActive {
         flow.tag(bound);
     }
 
-    fn unit_done(&mut self, _now: u64, vm: usize, ran: u64, next: Next) {
+    fn unit_done(&mut self, _now: u64, _engine: usize, vm: usize, ran: u64, next: Next) {
         let active: u64 = self
             .flows
             .iter()
@@ -73,7 +73,7 @@ impl Arbiter for Wf2qActive {
         }
     }
 
-    fn pick(&mut self, _now: u64) -> Pick {
+    fn pick(&mut self, _now: u64, _engine: usize) -> Pick {
         let starts = self
             .flows
             .iter()

@@ -4,10 +4,11 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::contender::Contender;
+use super::document;
 use super::machine::Machine;
 use super::quantity::{Goal, Quantity};
 use super::statistics::{extremes, median, paired_ratio};
@@ -175,29 +176,15 @@ impl Report {
     /// # Errors
     /// When the document cannot be read or written, or lacks the marks.
     pub fn write_document(&self, path: &Path, profile: Option<&str>) -> Result<()> {
-        let shown = path.display();
-        let mut text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-        text = with_part(&text, "vmm", &self.markdown()).with_context(|| shown.to_string())?;
-        if let Some(profile) = profile {
-            text = with_part(&text, "vmm-profile", profile).with_context(|| shown.to_string())?;
-        }
-        fs::write(path, text).with_context(|| format!("cannot write {shown}"))
+        let markdown = self.markdown();
+        let parts = [("vmm", Some(markdown.as_str())), ("vmm-profile", profile)];
+        document::write_parts(
+            path,
+            parts
+                .into_iter()
+                .filter_map(|(name, part)| Some((name, part?))),
+        )
     }
-}
-
-/// The document with another text between `<!-- begin NAME -->` and `<!-- end NAME -->`.
-fn with_part(document: &str, name: &str, part: &str) -> Result<String> {
-    let (begin, end) = (
-        format!("<!-- begin {name} -->\n"),
-        format!("<!-- end {name} -->"),
-    );
-    let Some((before, rest)) = document.split_once(&begin) else {
-        bail!("there is no line '{}'", begin.trim_end());
-    };
-    let Some((_, after)) = rest.split_once(&end) else {
-        bail!("there is no line '{end}' behind '{}'", begin.trim_end());
-    };
-    Ok(format!("{before}{begin}{part}{end}{after}"))
 }
 
 fn shown_goal(goal: Goal) -> String {
@@ -218,15 +205,7 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{number, with_part};
-
-    #[test]
-    fn given_a_document_when_a_part_is_written_then_everything_else_stays() {
-        let document = "a\n<!-- begin x -->\nold\n<!-- end x -->\nb\n";
-        let new = with_part(document, "x", "new\n").unwrap();
-        assert_eq!(new, "a\n<!-- begin x -->\nnew\n<!-- end x -->\nb\n");
-        assert!(with_part(document, "y", "").is_err());
-    }
+    use super::number;
 
     #[test]
     fn given_a_number_when_shown_then_it_has_three_digits() {

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//! The driver's sources, under the names that they have there, and the models.
+
+#[path = "../../../src/gpu/arbiter.rs"]
+mod arbiter;
+#[path = "../../../src/gpu/signals.rs"]
+mod signals;
+#[path = "../../../src/gpu/timer.rs"]
+mod timer;
+
+mod models;
+mod vm;
