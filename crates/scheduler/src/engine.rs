@@ -100,8 +100,7 @@ impl Engine {
                 crate::table::grow(&mut self.seats);
                 self.seats.push(None);
                 // Leaving must not allocate.
-                self.free_seats
-                    .reserve(self.seats.len().saturating_sub(self.free_seats.len()));
+                crate::table::make_room(&mut self.free_seats, self.seats.len());
                 seat
             }
         };

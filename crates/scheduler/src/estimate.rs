@@ -16,6 +16,20 @@ fn at_most(unit: Option<Nanos>) -> u64 {
     unit.map_or(u64::MAX, |unit| unit.0)
 }
 
+/// The units that a VM has run.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    /// None: no unit can be longer and live than this.
+    Nothing { hang_timeout: u64 },
+    /// The longest of each full block, and of the one that fills.
+    Units {
+        blocks: [u64; BLOCKS],
+        filling: u64,
+        filled: u8,
+        oldest: u8,
+    },
+}
+
 /// Learns the length of a VM's units.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Estimate {
@@ -23,12 +37,7 @@ pub(crate) struct Estimate {
     declared: u64,
     /// `u64::MAX`: nothing.
     bound: u64,
-    ceiling: u64,
-    blocks: [u64; BLOCKS],
-    filling: u64,
-    filled: u8,
-    oldest: u8,
-    seen: bool,
+    seen: Seen,
 }
 
 impl Estimate {
@@ -36,19 +45,18 @@ impl Estimate {
         Self {
             declared: at_most(profile.max_unit),
             bound: u64::MAX,
-            ceiling: profile.hang_timeout.0,
-            blocks: [0; BLOCKS],
-            filling: 0,
-            filled: 0,
-            oldest: 0,
-            seen: false,
+            seen: Seen::Nothing {
+                hang_timeout: profile.hang_timeout.0,
+            },
         }
     }
 
     /// Takes over what a changed profile declares; what was learned stays.
     pub(crate) fn set_profile(&mut self, profile: &VmProfile) {
         self.declared = at_most(profile.max_unit);
-        self.ceiling = profile.hang_timeout.0;
+        if let Seen::Nothing { hang_timeout } = &mut self.seen {
+            *hang_timeout = profile.hang_timeout.0;
+        }
     }
 
     /// Takes the caller's word for the units to come.
@@ -58,19 +66,29 @@ impl Estimate {
 
     /// Learns from a unit's true length.
     pub(crate) fn record(&mut self, ran: u64) {
-        self.seen = true;
-        self.filling = self.filling.max(ran);
-        self.filled += 1;
-        if self.filled == BLOCK {
-            let oldest = usize::from(self.oldest);
-            self.blocks[oldest] = self.filling;
-            self.oldest = if oldest + 1 == BLOCKS {
-                0
-            } else {
-                self.oldest + 1
+        let Seen::Units {
+            blocks,
+            filling,
+            filled,
+            oldest,
+        } = &mut self.seen
+        else {
+            self.seen = Seen::Units {
+                blocks: [0; BLOCKS],
+                filling: ran,
+                filled: 1,
+                oldest: 0,
             };
-            self.filling = 0;
-            self.filled = 0;
+            return;
+        };
+        *filling = (*filling).max(ran);
+        *filled += 1;
+        if *filled == BLOCK {
+            let block = usize::from(*oldest);
+            blocks[block] = *filling;
+            *oldest = if block + 1 == BLOCKS { 0 } else { *oldest + 1 };
+            *filling = 0;
+            *filled = 0;
         }
     }
 
@@ -78,11 +96,13 @@ impl Estimate {
     pub(crate) fn longest(&self) -> u64 {
         let known = self.declared.min(self.bound);
         if known < u64::MAX {
-            known
-        } else if self.seen {
-            self.blocks.iter().fold(self.filling, |max, &b| max.max(b))
-        } else {
-            self.ceiling
+            return known;
+        }
+        match self.seen {
+            Seen::Nothing { hang_timeout } => hang_timeout,
+            Seen::Units {
+                blocks, filling, ..
+            } => blocks.iter().fold(filling, |max, &b| max.max(b)),
         }
     }
 }

@@ -104,8 +104,8 @@ impl Scheduler {
     /// Takes in what happened at `now` and appends what is to be done to `actions`.
     ///
     /// Instants never go back; one that does counts as the last one. They may start anywhere and wrap around.
-    /// Costs time logarithmic in the number of VMs and linear in that of engines, and allocates only when a VM joins that is one
-    /// more than ever before, hangs for the first time, or, as a client, changes its engine.
+    /// Costs time logarithmic in the number of VMs and linear in that of engines, and allocates only when there is one VM more than
+    /// ever before (in all, of its priority, or with a limit), one hangs for the first time, or a client changes its engine.
     /// A change of policy costs time linear in the number of VMs, and allocates.
     /// Under [`Policy::Fixed`] a VM that joins, leaves or gets another share, and a silence of more than a frame while somebody
     /// owes, cost time linear in it: slots are laid.

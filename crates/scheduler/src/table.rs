@@ -45,12 +45,19 @@ impl Hasher for IdHasher {
 /// How many names are found by looking at each of them: fewer cache lines than a hash table has, and no room taken by one.
 const FEW: usize = 16;
 
-/// Makes room in a table for one more, an eighth more at a time: tables of thousands of VMs are nearly full, and one that grows
-/// copies each entry nine times on average.
-pub(crate) fn grow<T>(list: &mut Vec<T>) {
-    if list.len() == list.capacity() {
-        list.reserve_exact((list.len() / 8).max(1));
+/// Makes room for `entries` of them in all, an eighth more at a time: tables of thousands of VMs are nearly full, and one that
+/// grows copies each entry nine times on average.
+pub(crate) fn make_room<T>(list: &mut Vec<T>, entries: usize) {
+    let room = list.capacity();
+    if room < entries {
+        let room = room.saturating_add(room / 8).max(entries);
+        list.reserve_exact(room.saturating_sub(list.len()));
     }
+}
+
+/// Makes room for one more.
+pub(crate) fn grow<T>(list: &mut Vec<T>) {
+    make_room(list, list.len().saturating_add(1));
 }
 
 #[derive(Clone, Debug)]

@@ -35,7 +35,7 @@ use super::virtual_time::{Virtual, Weight};
 use super::{Discipline, Left, Standing};
 use crate::estimate::Estimate;
 use crate::heap::Heap;
-use crate::table::Slot;
+use crate::table::{Slot, make_room};
 use crate::{Nanos, Ppm, Priority, VmId, VmProfile};
 
 /// One VM's turn.
@@ -133,6 +133,7 @@ impl Discipline for BestEffort {
 
     fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile, standing: Standing) {
         if self.vms.len() <= slot.index() {
+            make_room(&mut self.vms, slot.index() + 1);
             self.vms.resize(slot.index() + 1, None);
             self.queue.reserve(slot.index() + 1);
         }

@@ -12,7 +12,7 @@
 use super::tags::Tags;
 use super::virtual_time::Virtual;
 use crate::heap::Heap;
-use crate::table::Slot;
+use crate::table::{Slot, make_room};
 
 /// The VMs of one engine, by claim.
 #[derive(Debug)]
@@ -65,18 +65,19 @@ impl<const CLASSES: usize> ClaimQueue<CLASSES> {
     pub(super) fn join(&mut self, slot: Slot, tags: Tags) {
         let slots = slot.index() + 1;
         if self.vms.len() < slots {
+            make_room(&mut self.vms, slots);
             self.vms.resize(slots, None);
             self.due.reserve(slots);
-            self.level.reserve(slots.saturating_sub(self.level.len()));
+            make_room(&mut self.level, slots);
         }
-        self.enter(tags.class);
+        self.enter(tags.class());
         self.vms[slot.index()] = Some(tags);
     }
 
     /// Takes a VM that sleeps out of everything.
     pub(super) fn leave(&mut self, slot: Slot) -> Option<Tags> {
         let tags = self.vms.get_mut(slot.index()).and_then(Option::take)?;
-        self.members[tags.class] -= 1;
+        self.members[tags.class()] -= 1;
         Some(tags)
     }
 
@@ -90,13 +91,13 @@ impl<const CLASSES: usize> ClaimQueue<CLASSES> {
     /// A VM that is not queued belongs to another class from now on: what it owes, or is owed, stays.
     pub(super) fn change_class(&mut self, slot: Slot, class: usize) {
         let lead = self.lead;
-        let Some(tags) = self.tags_mut(slot).filter(|tags| tags.class != class) else {
+        let Some(tags) = self.tags_mut(slot).filter(|tags| tags.class() != class) else {
             return;
         };
-        let (old, new) = (lead[tags.class], lead[class]);
+        let (old, new) = (lead[tags.class()], lead[class]);
         tags.start = tags.start.saturating_sub(old).saturating_add(new);
         tags.finish = tags.finish.saturating_sub(old).saturating_add(new);
-        let left = std::mem::replace(&mut tags.class, class);
+        let left = tags.replace_class(class);
         self.members[left] -= 1;
         self.enter(class);
     }
@@ -125,7 +126,7 @@ impl<const CLASSES: usize> ClaimQueue<CLASSES> {
 
     /// The virtual time of a VM.
     pub(super) fn clock_of(&self, slot: Slot) -> Virtual {
-        self.clock(self.tags(slot).map_or(0, |tags| tags.class))
+        self.clock(self.tags(slot).map_or(0, |tags| tags.class()))
     }
 
     /// Virtual time has come to `to`, on all clocks.
@@ -162,7 +163,7 @@ impl<const CLASSES: usize> ClaimQueue<CLASSES> {
     /// Queues a VM where it belongs, in the turn it has.
     pub(super) fn place(&mut self, slot: Slot) {
         let Some(tags) = self.tags(slot) else { return };
-        let (class, start, turn) = (tags.class, tags.start, tags.turn);
+        let (class, start, turn) = (tags.class(), tags.start, tags.turn);
         let now = self.clock(class);
         if start > now {
             self.ahead[class].insert(start, turn, slot);
@@ -181,7 +182,7 @@ impl<const CLASSES: usize> ClaimQueue<CLASSES> {
 
     /// A finish tag that can be compared with those of other classes.
     fn finish(&self, tags: &Tags) -> Virtual {
-        tags.finish.saturating_sub(self.lead[tags.class])
+        tags.finish.saturating_sub(self.lead[tags.class()])
     }
 
     fn holder_finish(&self) -> Option<Virtual> {
@@ -228,12 +229,12 @@ impl<const CLASSES: usize> ClaimQueue<CLASSES> {
             self.end_asking(slot);
             return true;
         }
-        let class = self.tags(slot).map_or(0, |tags| tags.class);
+        let class = self.tags(slot).map_or(0, |tags| tags.class());
         self.ahead[class].remove(slot)
     }
 
     pub(super) fn is_queued(&self, slot: Slot) -> bool {
-        let class = self.tags(slot).map_or(0, |tags| tags.class);
+        let class = self.tags(slot).map_or(0, |tags| tags.class());
         self.due.contains(slot) || self.ahead[class].contains(slot)
     }
 
@@ -276,7 +277,7 @@ impl<const CLASSES: usize> ClaimQueue<CLASSES> {
         }
         let claim = |&slot: &Slot| {
             let tags = self.tags(slot)?;
-            let counts = self.due.contains(slot) && tags.start == self.clock(tags.class);
+            let counts = self.due.contains(slot) && tags.start == self.clock(tags.class());
             counts.then_some((self.finish(tags), tags.turn, slot))
         };
         let claims = self.level.iter().filter_map(claim);

@@ -60,7 +60,7 @@ use super::virtual_time::Weight;
 use super::{Discipline, Left, Standing};
 use crate::estimate::Estimate;
 use crate::heap::Heap;
-use crate::table::Slot;
+use crate::table::{Slot, make_room};
 use crate::{Nanos, Ppm, VmId, VmProfile};
 
 /// Nanoseconds of a frame for each millionth of the engine.
@@ -402,9 +402,10 @@ impl Discipline for Fixed {
     fn join(&mut self, slot: Slot, vm: VmId, profile: &VmProfile, standing: Standing) {
         if self.vms.len() <= slot.index() {
             let slots = slot.index() + 1;
+            make_room(&mut self.vms, slots);
             self.vms.resize(slots, None);
             self.waiting.reserve(slots);
-            self.order.reserve(slots.saturating_sub(self.order.len()));
+            make_room(&mut self.order, slots);
             self.owing.reserve(slots);
         }
         let weight = weight_of(profile.guarantee);

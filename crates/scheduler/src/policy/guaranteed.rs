@@ -170,7 +170,7 @@ impl Guaranteed {
     /// The queue in which a VM without a guarantee waits; `None` for one with a guarantee.
     fn lent_to(&mut self, slot: Slot) -> Option<&mut Heap> {
         let tags = self.claims.tags(slot)?;
-        (!tags.guaranteed).then_some(&mut self.lent[tags.class])
+        (!tags.guaranteed).then_some(&mut self.lent[tags.class()])
     }
 
     /// Queues a VM behind all others with an equal claim.
@@ -186,7 +186,7 @@ impl Guaranteed {
     fn place(&mut self, slot: Slot) {
         match self.claims.tags(slot) {
             Some(tags) if !tags.guaranteed => {
-                self.lent[tags.class].insert(tags.start, tags.turn, slot);
+                self.lent[tags.class()].insert(tags.start, tags.turn, slot);
             }
             Some(_) => self.claims.place(slot),
             None => {}
@@ -292,13 +292,13 @@ impl Discipline for Guaranteed {
             return;
         };
         if !tags.guaranteed {
-            self.lodgers[tags.class] -= 1;
+            self.lodgers[tags.class()] -= 1;
         }
         let part = tags.guarantee().get();
         self.taken = self.taken.saturating_sub(part);
         let leaver = Leaver {
             vm: tags.vm,
-            class: tags.class,
+            class: tags.class(),
             until: tags.start,
             weight: tags.weight,
             guarantee: tags.guarantee(),
@@ -315,7 +315,7 @@ impl Discipline for Guaranteed {
         };
         let old_part = tags.guarantee().get();
         if old_part == 0 {
-            self.lodgers[tags.class] -= 1;
+            self.lodgers[tags.class()] -= 1;
         }
         let class = class_of(profile.priority);
         self.claims.change_class(slot, class);
@@ -411,7 +411,8 @@ impl Discipline for Guaranteed {
             Some(tags) if tags.guaranteed => self.claims.is_asked_for(),
             // It has no claim at all: whoever has one goes first, and so does who comes first when time is lent.
             Some(tags) => {
-                self.claims.has_due() || (0..tags.class).any(|class| self.borrower(class).is_some())
+                self.claims.has_due()
+                    || (0..tags.class()).any(|class| self.borrower(class).is_some())
             }
             None => self.claims.has_due(),
         }
@@ -451,7 +452,7 @@ impl Discipline for Guaranteed {
         let Some(tags) = self.claims.tags(slot) else {
             return 0;
         };
-        let lag = tags.lag(self.claims.clock(tags.class));
+        let lag = tags.lag(self.claims.clock(tags.class()));
         let has_work = self.claims.is_queued(slot) || self.claims.holder() == Some(slot);
         if lag < 0 || (tags.guaranteed && has_work) {
             lag

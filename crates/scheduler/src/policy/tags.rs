@@ -18,6 +18,12 @@ pub(super) fn weight_of(guarantee: Ppm) -> Weight {
     Weight::of(guarantee).unwrap_or(WITHOUT_GUARANTEE)
 }
 
+/// The number of a class; there are three at most.
+fn small(class: usize) -> u8 {
+    debug_assert!(class < 256, "class {class}");
+    u8::try_from(class).unwrap_or(u8::MAX)
+}
+
 /// One VM's tags.
 #[derive(Clone, Debug)]
 pub(super) struct Tags {
@@ -42,7 +48,7 @@ pub(super) struct Tags {
     /// Whether this is the first request after a wake.
     pub(super) fresh: bool,
     /// On whose clock the tags are: see `claims.rs`.
-    pub(super) class: usize,
+    class: u8,
     /// The grant whose holder it asks for the engine; 0: it does not.
     pub(super) asks_in: u64,
     /// The list of those just due that it is on; 0: none.
@@ -65,10 +71,20 @@ impl Tags {
             used: 0,
             turn: 0,
             fresh: true,
-            class,
+            class: small(class),
             asks_in: 0,
             level_in: 0,
         }
+    }
+
+    /// On whose clock the tags are.
+    pub(super) fn class(&self) -> usize {
+        usize::from(self.class)
+    }
+
+    /// Puts the tags, as they are, on the clock of another class; on whose they were.
+    pub(super) fn replace_class(&mut self, class: usize) -> usize {
+        usize::from(std::mem::replace(&mut self.class, small(class)))
     }
 
     /// Takes over a new profile at the virtual time `now`. With another weight the same work is owed as before, and with
