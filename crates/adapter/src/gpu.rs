@@ -16,6 +16,9 @@ mod directory;
 mod display;
 mod driver;
 mod edid;
+mod engine_cores;
+#[cfg(test)]
+mod engine_cores_tests;
 mod handle_space;
 mod host;
 mod identity;
@@ -40,7 +43,9 @@ use std::thread::{self, JoinHandle};
 use rondo_scheduler::EngineId;
 use rondo_scheduler::inside::BandSettings;
 
-pub use config::{AbortUnit, RendererFactory, SoftwareGpuConfig, SoftwareRenderers, WorkerHook};
+pub use config::{
+    AbortUnit, Placement, RendererFactory, SoftwareGpuConfig, SoftwareRenderers, WorkerHook,
+};
 pub use profile::DEFAULT_PROFILE;
 pub use work::MAX_PENDING_COMMANDS;
 
@@ -48,6 +53,7 @@ use crate::ddi::{DdiResult, SetVirtualMachineData};
 use crate::gpu::arbiter::Arbiter;
 use crate::gpu::crew::Crew;
 use crate::gpu::directory::Directory;
+use crate::gpu::engine_cores::EngineCores;
 use crate::gpu::handle_space::Owner;
 use crate::gpu::identity::Identity;
 use crate::gpu::vm::{Phase, Vm};
@@ -76,9 +82,10 @@ impl SoftwareGpu {
     /// the host gives no thread.
     pub fn new(config: SoftwareGpuConfig) -> DdiResult<Self> {
         let clock = Arc::clone(&config.clock);
-        let arbiter = Arbiter::new(config.scheduler(), clock, config.journal.clone())
+        let mut arbiter = Arbiter::new(config.scheduler(), clock, config.journal.clone())
             .inspect_err(|error| log::error!("{error}"))
             .map_err(|error| arbiter::refusal(&error))?;
+        arbiter.keep_on(EngineCores::new(config.engines));
         let arbiter = Arc::new(arbiter);
         let directory = Arc::new(Directory::new());
         let crew = Crew::new(&config, Arc::clone(&arbiter), Arc::clone(&directory));

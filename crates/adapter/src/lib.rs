@@ -39,6 +39,7 @@ pub mod ddi;
 pub mod gpu;
 pub mod guid;
 pub mod handle;
+mod host_thread;
 pub mod journal;
 pub mod recorder;
 pub mod scheduling_log;

@@ -18,7 +18,7 @@ use std::thread;
 
 use rondo_scheduler::Nanos;
 
-use crate::gpu::WorkerHook;
+use crate::gpu::{Placement, WorkerHook};
 
 /// `struct sched_attr` as Linux 3.14 published it; later fields are optional.
 #[derive(Debug, Default)]
@@ -48,6 +48,10 @@ pub struct PromptWorkers {
     /// The nice value, -20 to 19; below the thread's own it needs `CAP_SYS_NICE` or `RLIMIT_NICE`, and is left as it is
     /// without.
     pub nice: i32,
+    /// Whether real-time workers of an engine share one core, so that a change of hands takes 3 us instead of 16 to 23. For hosts
+    /// whose vCPUs do not fill the cores: `rondo demo` on two cores with two guests that spin kept its shares within 0.5 % in two
+    /// runs of five with it, and in four of five without.
+    pub one_core: bool,
 }
 
 /// What a thread got.
@@ -60,12 +64,13 @@ pub enum Granted {
 }
 
 impl Default for PromptWorkers {
-    /// No real time; 0.1 ms, and nice -10 where permitted.
+    /// No real time; 0.1 ms, and nice -10 where permitted; on any core.
     fn default() -> Self {
         Self {
             real_time: false,
             slice: Nanos::from_micros(100),
             nice: -10,
+            one_core: false,
         }
     }
 }
@@ -146,10 +151,16 @@ fn set(attributes: &SchedAttr) -> io::Result<()> {
 }
 
 impl WorkerHook for PromptWorkers {
-    fn on_start(&self) {
-        match self.apply() {
+    /// A thread that was granted real time goes where its engine is, if asked to: nobody there can keep it waiting.
+    fn on_start(&self) -> Placement {
+        let granted = self.apply();
+        match &granted {
             Ok(granted) => log::debug!("a GPU worker runs as {granted:?}"),
             Err(error) => log::debug!("a GPU worker has no short slice: {error}"),
+        }
+        match granted {
+            Ok(Granted::RealTime) if self.one_core => Placement::EnginesCore,
+            Ok(_) | Err(_) => Placement::Anywhere,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Barrier, Condvar, Mutex};
 use rondo_adapter::adapter::Adapter;
 use rondo_adapter::clock::Clock;
 use rondo_adapter::ddi::*;
-use rondo_adapter::gpu::{AbortUnit, RendererFactory, SoftwareGpuConfig, WorkerHook};
+use rondo_adapter::gpu::{AbortUnit, Placement, RendererFactory, SoftwareGpuConfig, WorkerHook};
 use rondo_adapter::handle::*;
 use rondo_adapter::scheduling_log::{ContextState, LogEntry, LogReader, SchedulingLog};
 use rondo_adapter::status::NtStatus::*;
@@ -455,11 +455,12 @@ fn given_an_engine_that_is_reset_by_hand_nobody_runs_there_until_it_is_resumed()
 struct Late(Barrier, AtomicBool);
 
 impl WorkerHook for Late {
-    fn on_start(&self) {
+    fn on_start(&self) -> Placement {
         let of_first = std::thread::current().name() == Some("gpu-vm-1");
         if of_first && !self.1.swap(true, Ordering::SeqCst) {
             self.0.wait();
         }
+        Placement::Anywhere
     }
 }
 

@@ -14,6 +14,7 @@ use rondo_scheduler::{
 
 use crate::clock::Clock;
 use crate::ddi::DdiResult;
+use crate::gpu::engine_cores::EngineCores;
 use crate::gpu::signals::Signals;
 use crate::gpu::timer::{Chore, Ring, Timer};
 use crate::journal::JournalSink;
@@ -104,24 +105,33 @@ pub(super) struct Arbiter {
     clock: Arc<dyn Clock>,
     core: Mutex<Core>,
     timer: Timer,
+    cores: EngineCores,
 }
 
 /// Workers to wake once the lock is free; more than one only where an event frees several engines. Chores are rare.
 #[derive(Debug, Default)]
 struct Woken {
-    first: Option<Arc<Signals>>,
-    others: Vec<Arc<Signals>>,
+    first: Option<Granted>,
+    others: Vec<Granted>,
     chores: Vec<Chore>,
     /// Which request to be woken, and for when: they may overtake each other once the lock is free.
     timer: Option<(u64, Nanos)>,
 }
 
+/// A worker that was granted an engine, and when.
+#[derive(Debug)]
+struct Granted {
+    signals: Arc<Signals>,
+    engine: EngineId,
+    now: Nanos,
+}
+
 impl Woken {
-    fn push(&mut self, signals: &Arc<Signals>) {
+    fn push(&mut self, granted: Granted) {
         if self.first.is_none() {
-            self.first = Some(Arc::clone(signals));
+            self.first = Some(granted);
         } else {
-            self.others.push(Arc::clone(signals));
+            self.others.push(granted);
         }
     }
 }
@@ -151,7 +161,13 @@ impl Arbiter {
                 alarms: 0,
             }),
             timer: Timer::default(),
+            cores: EngineCores::default(),
         })
+    }
+
+    /// From now on workers who let themselves be kept on their engine's core are.
+    pub(super) fn keep_on(&mut self, cores: EngineCores) {
+        self.cores = cores;
     }
 
     /// The present instant.
@@ -377,6 +393,20 @@ impl Arbiter {
         self.timer.stop();
     }
 
+    /// A worker begins what it was granted.
+    pub(super) fn begun(&self, signals: &Signals, engine: EngineId, now: Nanos) {
+        if let Some(granted) = signals.berth.granted() {
+            self.cores.begun(engine, granted, now);
+        }
+    }
+
+    /// A worker goes on that began a unit at `before`.
+    pub(super) fn go_on(&self, signals: &Signals, engine: EngineId, before: Nanos, now: Nanos) {
+        if EngineCores::must_move(before, now) {
+            signals.berth.send_to(self.cores.at(engine, now));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -422,7 +452,11 @@ impl Arbiter {
                         seat.charges.add_wait(waited);
                     }
                     seat.signals.grant(engine);
-                    woken.push(&seat.signals);
+                    woken.push(Granted {
+                        signals: Arc::clone(&seat.signals),
+                        engine,
+                        now,
+                    });
                 }
                 // A unit is the preemption point: the report of the one that runs is answered by `Revoke`.
                 Action::Preempt { .. } => {}
@@ -451,10 +485,15 @@ impl Arbiter {
     }
 
     fn wake(&self, woken: Woken) {
-        if let Some(first) = woken.first {
-            first.wake();
-        }
-        for signals in woken.others {
+        for granted in woken.first.into_iter().chain(woken.others) {
+            let Granted {
+                signals,
+                engine,
+                now,
+            } = granted;
+            signals.berth.grant(now);
+            // First: moving a thread that sleeps costs nothing.
+            signals.berth.send_to(self.cores.at(engine, now));
             signals.wake();
         }
         for chore in woken.chores {

@@ -45,8 +45,19 @@ impl RendererFactory for SoftwareRenderers {
 /// Something to do on each worker thread before its first unit, and on the thread of the scheduler's timer, such as asking the
 /// kernel for short waits.
 pub trait WorkerHook: Debug + Send + Sync {
-    /// Runs on the thread itself.
-    fn on_start(&self);
+    /// Runs on the thread itself. Says where it may run from then on, if it is a worker's.
+    fn on_start(&self) -> Placement;
+}
+
+/// Where a worker's thread may run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Placement {
+    /// Where it may run already.
+    #[default]
+    Anywhere,
+    /// On its engine's core alone, which is one of two and changes many times a second. For threads that nobody who shares the
+    /// core can keep waiting. Where the process may run on fewer than two cores for each engine, they run anywhere.
+    EnginesCore,
 }
 
 /// See the module.

@@ -18,7 +18,7 @@ use rondo_scheduler::{EngineId, Nanos, VmId};
 
 use crate::ddi::Damage;
 use crate::gpu::arbiter::Arbiter;
-use crate::gpu::config::{RendererFactory, SoftwareGpuConfig, WorkerHook};
+use crate::gpu::config::{Placement, RendererFactory, SoftwareGpuConfig, WorkerHook};
 use crate::gpu::directory::Directory;
 use crate::gpu::timer::Chore;
 use crate::gpu::vm::{Post, Vm};
@@ -82,9 +82,9 @@ impl Crew {
         let thread = thread::Builder::new()
             .name(format!("gpu-vm-{}", vm.id.0))
             .spawn(move || {
-                if let Some(hook) = hook {
-                    hook.on_start();
-                }
+                let place = hook.map_or(Placement::Anywhere, |hook| hook.on_start());
+                let signals = Arc::clone(&worker.vm.signals);
+                let _berth = (place == Placement::EnginesCore).then(|| signals.berth.take());
                 worker.run();
             })?;
         vm.signals.set_worker(thread.thread().clone());

@@ -6,6 +6,7 @@
 
 use rondo_scheduler::EngineId;
 
+use crate::gpu::engine_cores::Berth;
 use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, PoisonError, Thread, park};
 
 /// The engine is the VM's.
@@ -38,6 +39,8 @@ pub(super) struct Signals {
     quarantined: AtomicBool,
     /// Another one once a worker is lost in a unit. Taken for moments, by whoever wakes.
     worker: Mutex<Option<Thread>>,
+    /// On which core the worker is.
+    pub(super) berth: Berth,
 }
 
 impl Signals {

@@ -95,6 +95,7 @@ impl Worker {
     /// Runs units until the engine is taken away.
     fn hold(&mut self, engine: EngineId, told: &mut Outbox) -> Result<(), Lost> {
         let mut began = self.arbiter.now();
+        self.arbiter.begun(&self.vm.signals, engine, began);
         let mut oldest = None;
         loop {
             let untold = self.unit(engine, began)?;
@@ -107,7 +108,7 @@ impl Worker {
             if untold.logged && !keeps {
                 self.vm.state().log_release(now);
             }
-            began = now;
+            let before = std::mem::replace(&mut began, now);
             if untold.untold > 0 {
                 let oldest_at = *oldest.get_or_insert(now);
                 let waited = now.0.saturating_sub(oldest_at.0);
@@ -124,6 +125,7 @@ impl Worker {
             if !keeps {
                 return Ok(());
             }
+            self.arbiter.go_on(&self.vm.signals, engine, before, now);
         }
     }
 

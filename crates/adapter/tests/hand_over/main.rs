@@ -27,6 +27,35 @@ mod ddi {
     pub(crate) use rondo_adapter::ddi::DdiResult;
 }
 
+/// The host's threads are none of the model's: nobody is sent to a core.
+mod host_thread {
+    use std::io;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Core(pub(crate) u16);
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct ThreadId;
+
+    impl ThreadId {
+        pub(crate) fn current() -> Self {
+            Self
+        }
+    }
+
+    pub(crate) fn allowed() -> io::Result<Vec<Core>> {
+        Ok(Vec::new())
+    }
+
+    pub(crate) fn set(_thread: ThreadId, _cores: &[Core]) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn demote(_thread: ThreadId) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 mod journal {
     pub(crate) use rondo_adapter::journal::JournalSink;
 }

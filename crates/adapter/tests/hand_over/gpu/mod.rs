@@ -3,6 +3,8 @@
 
 #[path = "../../../src/gpu/arbiter.rs"]
 mod arbiter;
+#[path = "../../../src/gpu/engine_cores.rs"]
+mod engine_cores;
 #[path = "../../../src/gpu/signals.rs"]
 mod signals;
 #[path = "../../../src/gpu/timer.rs"]
