@@ -8,8 +8,9 @@
 //!
 //! Who stays on a core keeps others from it, vCPUs with whose work the engine lives too: Linux moves a thread that waits behind a
 //! real-time one only after some 30 ms. So an engine has two cores, and changes from one to the other each 4 ms, with the change of
-//! hands that comes next. `rondo demo` on two cores with two guests that spin: GPU busy 98 to 99 %, as with workers on any core; with changes each 34 or 268 ms the guests came to ask for it in 90 and 80 % of the time only. A worker that goes on
-//! alone changes its core each 268 ms, for moving a thread that runs takes 150 us: Linux stops real-time threads for 50 ms once they
+//! hands that comes next. `rondo demo` on two cores with two guests that spin: GPU busy 98 to 99 %, as with workers on any core;
+//! with changes each 34 or 268 ms the guests came to ask for it in 90 and 80 % of the time only. A worker that goes on alone changes
+//! its core each 268 ms, for moving a thread that runs takes 150 us: Linux stops real-time threads for 50 ms once they
 //! have had a core for 950 ms of a second (`sched_rt_runtime_us`). No two engines share a core: where the process may not run on two
 //! for each engine, or has no real-time priority, Linux places the workers as it likes.
 //!
