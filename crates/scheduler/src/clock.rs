@@ -28,6 +28,11 @@ impl Clock {
         self.elapsed
     }
 
+    /// Whether the caller's clock can tell this time from one that is over.
+    pub(crate) fn reaches(&self, elapsed: u64) -> bool {
+        elapsed.saturating_sub(self.elapsed) < Self::BACKWARDS
+    }
+
     /// The caller's instant for a time that [`Self::follow`] counted, or will count.
     pub(crate) fn instant(&self, elapsed: u64) -> Nanos {
         let ahead = elapsed.saturating_sub(self.elapsed);

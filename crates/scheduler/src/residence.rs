@@ -140,6 +140,7 @@ impl Scheduler {
             self.wake_after_move(slot);
         }
         self.announce_client(home);
+        self.watch_holder(slot);
         if let Some(vm) = self.vms.get(slot)
             && vm.account.state == VmState::Throttled
             && vm.pace.away_until(now, profile.limit).is_none()
@@ -148,6 +149,16 @@ impl Scheduler {
             self.enqueue(slot, now, true);
         }
         Ok(())
+    }
+
+    /// Looks in time for a hang of the unit that a VM runs, whose hang timeout may have become shorter.
+    fn watch_holder(&mut self, slot: Slot) {
+        let Some(vm) = self.vms.get(slot) else { return };
+        let timeout = vm.profile.hang_timeout.0;
+        let engine = vm.on.and_then(|engine| self.engine(engine));
+        if let Some(holder) = engine.and_then(|engine| engine.holder) {
+            self.watch_over(holder.unit_began.saturating_add(timeout));
+        }
     }
 
     /// The home for a VM with this profile. `who`: it is here already, and its old guarantee counts as free at its home.
@@ -293,6 +304,8 @@ impl Scheduler {
         let ran_here = running.is_some();
         if let Some(holder) = running {
             holder.tenure = Tenure::Loan { used: 0 };
+            // Whoever asked for the engine gets it from a borrower at once.
+            engine.grace_ends = None;
         }
         if client {
             if let Some(host) = &mut engine.host {
@@ -306,6 +319,8 @@ impl Scheduler {
                     engine.discipline.put_back(host.seat, false);
                 }
             }
+            // The unit that was announced may have been one of this VM's.
+            self.announce_client(home);
             return Standing::default();
         }
         let standing = engine.discipline.standing(seat);

@@ -296,8 +296,11 @@ impl Scheduler {
             let runs = engine
                 .holder
                 .is_some_and(|holder| holder.tenure == Tenure::Client);
-            if !had_work && !runs {
+            if !runs {
+                // Its work may be next, and its units longer.
                 self.announce_client(home);
+            }
+            if !had_work && !runs {
                 if let Some(engine) = self.engine_mut(home) {
                     engine.discipline.wake(seat, resumed);
                 }
@@ -445,7 +448,10 @@ impl Scheduler {
             [policy, engine.grace_ends]
         });
         let until = asked.chain([released, self.watch_at]).flatten().min();
-        let Some(until) = until else { return };
+        // What lies beyond the caller's clock is never.
+        let Some(until) = until.filter(|&until| self.clock.reaches(until)) else {
+            return;
+        };
         if self.wake_at != Some(until) {
             self.wake_at = Some(until);
             actions.push(Action::WakeAt {

@@ -155,6 +155,9 @@ impl Leavers {
             let got = missing.min(leaver.part);
             if got > 0 {
                 leaver.part -= got;
+                // Another policy must not give it back what somebody waits for already.
+                let kept = leaver.guarantee.get().saturating_sub(got);
+                leaver.guarantee = Ppm::new(kept).unwrap_or(leaver.guarantee);
                 missing -= got;
                 wait = wait.max(leaver.remains(clocks));
             }

@@ -9,6 +9,7 @@
 
 mod asking;
 mod best_effort;
+mod changes;
 mod clients;
 mod contract;
 mod debt;
