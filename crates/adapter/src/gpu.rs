@@ -27,6 +27,7 @@ mod process;
 mod profile;
 mod scheduling;
 mod signals;
+mod stint;
 mod timer;
 mod turns;
 mod unit_lock;

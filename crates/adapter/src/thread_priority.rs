@@ -163,6 +163,18 @@ impl WorkerHook for PromptWorkers {
             Ok(_) | Err(_) => Placement::Anywhere,
         }
     }
+
+    /// At rest it is no real-time thread: Linux would stop one.
+    fn on_rest(&self, rests: bool) {
+        let resting = Self {
+            real_time: false,
+            ..*self
+        };
+        let asked = if rests { resting.apply() } else { self.apply() };
+        if self.real_time && asked.is_err() {
+            log::debug!("a GPU worker keeps its priority: {asked:?}");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -194,6 +194,8 @@ impl Scheduler {
                 vm.ready_since = now;
             }
         }
+        // Whether the partition goes on depends on how long the next client's unit can be.
+        self.announce_client(id);
         let Some(engine) = self.engines.get_mut(usize::from(id)) else {
             return;
         };
@@ -207,10 +209,6 @@ impl Scheduler {
             // The partition goes on, with another of its clients.
             self.grant_seat(id, Some(seat), now, actions);
         } else {
-            self.announce_client(id);
-            let Some(engine) = self.engines.get_mut(usize::from(id)) else {
-                return;
-            };
             engine.discipline.put_back(seat, ends);
             let next = engine.discipline.pick();
             self.grant_seat(id, next, now, actions);

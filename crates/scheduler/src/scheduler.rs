@@ -300,10 +300,11 @@ impl Scheduler {
                 // Its work may be next, and its units longer.
                 self.announce_client(home);
             }
-            if !had_work && !runs {
-                if let Some(engine) = self.engine_mut(home) {
-                    engine.discipline.wake(seat, resumed);
-                }
+            if !had_work
+                && !runs
+                && let Some(engine) = self.engine_mut(home)
+            {
+                engine.discipline.wake(seat, resumed);
             }
         }
     }

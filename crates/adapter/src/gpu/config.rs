@@ -47,6 +47,12 @@ impl RendererFactory for SoftwareRenderers {
 pub trait WorkerHook: Debug + Send + Sync {
     /// Runs on the thread itself. Says where it may run from then on, if it is a worker's.
     fn on_start(&self) -> Placement;
+
+    /// Runs on a worker's thread, between two units, if it has held its engine nearly all the time: `rests`, it makes room for
+    /// others on its core for some hundredths of a second; else it need not any more.
+    fn on_rest(&self, rests: bool) {
+        let _ = rests;
+    }
 }
 
 /// Where a worker's thread may run.

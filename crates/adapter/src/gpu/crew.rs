@@ -20,6 +20,7 @@ use crate::ddi::Damage;
 use crate::gpu::arbiter::Arbiter;
 use crate::gpu::config::{Placement, RendererFactory, SoftwareGpuConfig, WorkerHook};
 use crate::gpu::directory::Directory;
+use crate::gpu::stint::Stint;
 use crate::gpu::timer::Chore;
 use crate::gpu::vm::{Post, Vm};
 use crate::gpu::worker::{self, Worker};
@@ -77,6 +78,8 @@ impl Crew {
             renderer,
             budget: self.budget,
             reports,
+            hook: self.hook.clone(),
+            stint: Stint::default(),
         };
         let hook = self.hook.clone();
         let thread = thread::Builder::new()

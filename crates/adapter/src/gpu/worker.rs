@@ -15,8 +15,10 @@ use rondo_scheduler::{EngineId, Nanos};
 use crate::ddi::{Completion, DdiResult};
 use crate::gpu::account::Item;
 use crate::gpu::arbiter::{Arbiter, Reported};
+use crate::gpu::config::WorkerHook;
 use crate::gpu::context;
 use crate::gpu::signals::Wake;
+use crate::gpu::stint::Stint;
 use crate::gpu::vm::{Outbox, Phase, Running, Vm, VmState};
 use crate::handle::HwQueueHandle;
 use crate::status::NtStatus;
@@ -42,6 +44,10 @@ pub(super) struct Worker {
     pub(super) renderer: Box<dyn Renderer>,
     /// How much a unit may do.
     pub(super) budget: UnitBudget,
+    /// Who is told when it should make room.
+    pub(super) hook: Option<Arc<dyn WorkerHook>>,
+    /// How long it has held its engine of late.
+    pub(super) stint: Stint,
     /// Which of the VM's workers it is.
     pub(super) number: u64,
     /// How many units the VM has reported.
@@ -109,6 +115,11 @@ impl Worker {
                 self.vm.state().log_release(now);
             }
             let before = std::mem::replace(&mut began, now);
+            if let Some(rests) = self.stint.held(before, now)
+                && let Some(hook) = &self.hook
+            {
+                hook.on_rest(rests);
+            }
             if untold.untold > 0 {
                 let oldest_at = *oldest.get_or_insert(now);
                 let waited = now.0.saturating_sub(oldest_at.0);
