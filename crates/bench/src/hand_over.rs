@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use rondo_adapter::ddi::DdiResult;
+use rondo_adapter::thread_priority::PromptWorkers;
 use rondo_scheduler::Nanos;
 
 use crate::gpu::{DEFAULT_SLICE, Gpu, Ran, Run, VmPlan, percent};
@@ -89,6 +90,7 @@ pub fn section() -> DdiResult<Section> {
         "The adapter with its real threads, one engine, `guaranteed`; VMs that always have work, whose units spin for a given time and note when they began and ended. A *hand-over* is the time from the \
          end of a VM's last unit to the beginning of the next VM's first: the report to the scheduler, its decision, the wake-up of the next worker's thread, and what that does before its unit. \
          *Host* is the same without the adapter: two threads that wake each other after spinning for a slice each, from the call that wakes to the woken thread's first look at the clock; where the kernel likes, and both on one core. \
+         Workers run on any core, as those of `rondo` do, or take turns on one (`PromptWorkers::one_core`), which is for hosts with cores to spare: beside vCPUs that fill the cores it starves the guests that feed the engine. \
          Threads have asked for what `rondo`'s workers ask for and got {}. Medians of {ROUNDS} rounds in turns, of {} ms each.",
         jitter::granted(),
         ROUND.as_millis()
@@ -106,8 +108,15 @@ fn plans(vms: u32, slice: Nanos, unit: Nanos) -> Vec<VmPlan> {
     vec![plan; vms as usize]
 }
 
-fn gaps(plans: &[VmPlan]) -> DdiResult<Gaps> {
-    let gpu = Gpu::new(plans)?;
+/// Where workers run: as `rondo` starts them, and as whoever has cores to spare can.
+const PLACES: [(&str, bool); 2] = [("any core", false), ("one core", true)];
+
+fn gaps(plans: &[VmPlan], one_core: bool) -> DdiResult<Gaps> {
+    let workers = PromptWorkers {
+        one_core,
+        ..PromptWorkers::engine()
+    };
+    let gpu = Gpu::with(plans, workers)?;
     let run = gpu.measure(plans, |_| thread::sleep(ROUND))?;
     Ok(Gaps::of(&run))
 }
@@ -128,7 +137,14 @@ const HOST: [(&str, Way, Place); 4] = [
 const WAKE_UPS: usize = 1_000;
 
 fn hand_overs(section: &mut Section) -> DdiResult<()> {
-    const SIZES: [u32; 3] = [2, 4, 8];
+    const SIZES: [(u32, (&str, bool)); 6] = [
+        (2, PLACES[0]),
+        (4, PLACES[0]),
+        (8, PLACES[0]),
+        (2, PLACES[1]),
+        (4, PLACES[1]),
+        (8, PLACES[1]),
+    ];
     let mut ours: [Vec<[f64; 2]>; SIZES.len()] = Default::default();
     let mut hosts: [Vec<[f64; 2]>; HOST.len()] = Default::default();
     let mut seen = [0; SIZES.len()];
@@ -142,8 +158,8 @@ fn hand_overs(section: &mut Section) -> DdiResult<()> {
                 WAKE_UPS,
             )));
         }
-        for ((vms, rounds), seen) in SIZES.iter().zip(&mut ours).zip(&mut seen) {
-            let gaps = gaps(&plans(*vms, SHORT_SLICE, SHORT_UNIT))?;
+        for (((vms, (_, one_core)), rounds), seen) in SIZES.iter().zip(&mut ours).zip(&mut seen) {
+            let gaps = gaps(&plans(*vms, SHORT_SLICE, SHORT_UNIT), *one_core)?;
             rounds.push(tails(&gaps.hand_overs));
             *seen += gaps.hand_overs.len();
         }
@@ -169,10 +185,10 @@ fn hand_overs(section: &mut Section) -> DdiResult<()> {
         ]);
     }
     let [any_core, _, one_core, _] = hosts.map(|rounds| medians(&rounds)[0]);
-    for ((vms, rounds), seen) in SIZES.iter().zip(&ours).zip(seen) {
+    for (((vms, (place, _)), rounds), seen) in SIZES.iter().zip(&ours).zip(seen) {
         let [p50, p99] = medians(rounds);
         table.row([
-            format!("hand-over, {vms} VMs"),
+            format!("hand-over, {vms} VMs, {place}"),
             number(p50),
             number(p99),
             number(p50 / any_core.max(1e-3)),
@@ -180,13 +196,13 @@ fn hand_overs(section: &mut Section) -> DdiResult<()> {
             seen.to_string(),
         ]);
         section.judge(
-            format!("Hand-over, {vms} VMs, p50"),
+            format!("Hand-over, {vms} VMs, workers on {place}, p50"),
             p50,
             "us",
             Goal::AtMost(5.0),
         );
         section.judge(
-            format!("Hand-over, {vms} VMs, p99"),
+            format!("Hand-over, {vms} VMs, workers on {place}, p99"),
             p99,
             "us",
             Goal::AtMost(20.0),
@@ -208,22 +224,26 @@ fn losses(section: &mut Section) -> DdiResult<()> {
         "between units of one VM %",
         "changes a second",
     ]);
-    for vms in [2, 4, 8] {
-        eprintln!("hand-over: default slices, {vms} VMs");
+    let cases = PLACES
+        .iter()
+        .flat_map(|place| [2, 4, 8].map(|vms| (vms, place)));
+    for (vms, &(place, one_core)) in cases {
+        eprintln!("hand-over: default slices, {vms} VMs, {place}");
         let rounds: DdiResult<Vec<Gaps>> = (0..3)
-            .map(|_| gaps(&plans(vms, DEFAULT_SLICE, USUAL_UNIT)))
+            .map(|_| gaps(&plans(vms, DEFAULT_SLICE, USUAL_UNIT), one_core))
             .collect();
         let rounds = rounds?;
         let of = |value: fn(&Gaps) -> f64| median(&rounds.iter().map(value).collect::<Vec<_>>());
         let lost = of(Gaps::lost_to_changes);
         let changes = of(|gaps| gaps.hand_overs.len() as f64 * 1e9 / gaps.span.max(1) as f64);
         table.row([
-            format!("{vms} VMs"),
+            format!("{vms} VMs, {place}"),
             number(lost),
             number(of(Gaps::lost_between_units)),
             number(changes),
         ]);
-        let what = format!("GPU time lost to switching, default slices, {vms} VMs");
+        let what =
+            format!("GPU time lost to switching, default slices, {vms} VMs, workers on {place}");
         section.judge(what, lost, "%", Goal::AtMost(1.0));
     }
     section.show(&table);

@@ -7,9 +7,9 @@
 //! that sleeps costs nothing.
 //!
 //! Who stays on a core keeps others from it, vCPUs with whose work the engine lives too: Linux moves a thread that waits behind a
-//! real-time one only after some 30 ms. So an engine has two cores, and changes from one to the other each 4 ms, with the change of
-//! hands that comes next. `rondo demo` on two cores with two guests that spin: GPU busy 98 to 99 %, as with workers on any core;
-//! with changes each 34 or 268 ms the guests came to ask for it in 90 and 80 % of the time only. A worker that goes on alone changes
+//! real-time one only after a while. With `rondo demo` on two cores and two guests that spin, the guests came to ask for the
+//! engine in 80 to 90 % of the time only; so this is for hosts with cores to spare. An engine has two cores, and changes from one to the other
+//! each 34 ms, with the change of hands that comes next: more often costs more than it gives. A worker that goes on alone changes
 //! its core each 268 ms, for moving a thread that runs takes 150 us: Linux stops real-time threads for 50 ms once they
 //! have had a core for 950 ms of a second (`sched_rt_runtime_us`). No two engines share a core: where the process may not run on two
 //! for each engine, or has no real-time priority, Linux places the workers as it likes.
@@ -24,8 +24,8 @@ use rondo_scheduler::{EngineId, Nanos};
 
 use crate::host_thread::{self, Core, ThreadId};
 
-/// An engine's workers are granted it on one of its cores for 2^22 ns, about 4 ms, then on the other one.
-const GRANT_BITS: u32 = 22;
+/// An engine's workers are granted it on one of its cores for 2^25 ns, about 34 ms, then on the other one.
+const GRANT_BITS: u32 = 25;
 /// A worker that goes on stays on its core for 2^28 ns at most, about 268 ms: two thirds of any second are the most that a core has.
 const STAY_BITS: u32 = 28;
 

@@ -9,7 +9,7 @@ use rondo_scheduler::{EngineId, Nanos};
 use super::engine_cores::{Berth, EngineCores, Place};
 use crate::host_thread::{self, Core};
 
-const GRANT: u64 = 1 << 22;
+const GRANT: u64 = 1 << 25;
 const STAY: u64 = 1 << 28;
 
 fn cores(numbers: &[u16]) -> Vec<Core> {

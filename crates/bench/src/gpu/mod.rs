@@ -92,8 +92,13 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// A GPU with these VMs, under `guaranteed`, on one engine; worker threads ask for real time as those of `rondo` do.
+    /// A GPU with these VMs, under `guaranteed`, on one engine; worker threads ask for what those of `rondo` do.
     pub fn new(plans: &[VmPlan]) -> DdiResult<Self> {
+        Self::with(plans, PromptWorkers::engine())
+    }
+
+    /// The same with worker threads that ask for this.
+    pub fn with(plans: &[VmPlan], workers: PromptWorkers) -> DdiResult<Self> {
         let clock: Arc<dyn Clock> = Arc::new(MonotonicClock::new());
         let lanes: Vec<_> = (plans.iter())
             .map(|plan| Arc::new(Lane::new(plan.unit, plan.units_a_command)))
@@ -101,7 +106,7 @@ impl Gpu {
         let config = SoftwareGpuConfig {
             clock: Arc::clone(&clock),
             renderer: Arc::new(spinner::Spinners::new(&clock, &lanes)),
-            worker_hook: Some(Arc::new(PromptWorkers::engine())),
+            worker_hook: Some(Arc::new(workers)),
             ..SoftwareGpuConfig::default()
         };
         let adapter = Adapter::start(
