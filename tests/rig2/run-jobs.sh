@@ -1,27 +1,31 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
-# Runs every job of $SHARE/jobs in turn. Outputs gather in a temporary folder and are copied to $SHARE/out when a job has ended.
+# Runs every job of $SHARE/jobs in turn that has not ended already. Outputs gather in a temporary folder and are copied to $SHARE/out
+# when a job has ended.
 
 cd "$SHARE" || exit 1
 for job in jobs/*; do
     name=${job#jobs/}
-    out=$(mktemp -d)
-    echo "@@job $name"
-    sh ./drive-job.sh "$job" "$out" "$(cat seconds)"
+    [ -d "out/$name" ] && continue
     # In QEMU's emulation of SVM a guest now and then faults on an address of the first-level kernel, the one behind its VMRUN, again
-    # and again, and the stack of that kernel was found overwritten. No program in the machine can do that. A guest that stood
-    # still has a second chance, and what it left the first time is kept.
-    if [ "$(cat "$out/exit")" = timeout ]; then
-        echo "@@job-again $name"
-        mkdir -p "stuck/$name"
-        cp "$out"/* "stuck/$name/"
-        rm -rf "$out"
+    # and again, and the stack of that kernel was found overwritten (it panics then, and the harness boots the machine again). A guest
+    # that stood still has another chance, three at most, and what it left before is kept.
+    attempt=1
+    while :; do
         out=$(mktemp -d)
+        echo "@@job $name, attempt $attempt"
         sh ./drive-job.sh "$job" "$out" "$(cat seconds)"
-    fi
-    mkdir -p "out/$name"
-    cp "$out"/* "out/$name/"
+        [ "$(cat "$out/exit")" = timeout ] && [ "$attempt" -lt 4 ] || break
+        mkdir -p "stuck/$name-$attempt"
+        cp "$out"/* "stuck/$name-$attempt/"
+        rm -rf "$out"
+        attempt=$((attempt + 1))
+    done
+    rm -rf "out/.$name"
+    mkdir -p "out/.$name"
+    cp "$out"/* "out/.$name/"
+    mv "out/.$name" "out/$name"
     rm -rf "$out"
     echo "@@job-exit $name $(cat "out/$name/exit")"
 done

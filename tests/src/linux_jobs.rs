@@ -132,21 +132,51 @@ impl Share {
     /// # Errors
     /// When the jobs could not be run at all. A job that failed is not an error: its outcome says so.
     pub fn run(&self, lab: &Lab, rondo: &Path, jobs: usize) -> Result<()> {
-        let limit = GUEST_LIMIT * u32::try_from(jobs + 1)?;
+        // Some of them may need several attempts.
+        let limit = GUEST_LIMIT * u32::try_from(3 * jobs + 1)?;
         match LinuxHost::of_machine() {
             LinuxHost::OwnKvm => run_here(lab, rondo, &self.folder)?,
-            LinuxHost::EmulatedMachine => first_level::run(lab, rondo, &self.folder, limit)?,
+            LinuxHost::EmulatedMachine => {
+                first_level::run(lab, rondo, &self.folder, limit)?;
+                if self.unfinished()? > 0 && self.machine_panicked()? {
+                    // What no program in it can cause, QEMU's emulation of SVM does now and then: see `run-jobs.sh`.
+                    let kept = self.folder.join("run-panicked.log");
+                    fs::rename(self.folder.join("run.log"), &kept)?;
+                    writeln!(
+                        io::stderr(),
+                        "NOTE: the kernel of the emulated machine panicked, and it was booted a second time for the jobs that were left; its console is in {}",
+                        kept.display()
+                    )?;
+                    first_level::run(lab, rondo, &self.folder, limit)?;
+                }
+            }
         }
         let stuck = self.folder.join("stuck");
         if stuck.exists() {
             // Past the test runner, which keeps what a passing test prints to itself.
             writeln!(
                 io::stderr(),
-                "NOTE: a guest stood still and was started a second time; what it left the first time is in {}",
+                "NOTE: a guest stood still and was started again; what it left before is in {}",
                 stuck.display()
             )?;
         }
         Ok(())
+    }
+
+    /// How many jobs have not ended.
+    fn unfinished(&self) -> Result<usize> {
+        let mut unfinished = 0;
+        for job in fs::read_dir(self.folder.join("jobs"))? {
+            let ended = self.folder.join("out").join(job?.file_name()).exists();
+            unfinished += usize::from(!ended);
+        }
+        Ok(unfinished)
+    }
+
+    /// Whether the kernel of the emulated machine, not a guest's, said that it is lost.
+    fn machine_panicked(&self) -> Result<bool> {
+        let said = fs::read(self.folder.join("run.log"))?;
+        Ok(String::from_utf8_lossy(&said).contains("Kernel panic - not syncing"))
     }
 
     /// What came out of the job `name`.
