@@ -29,6 +29,21 @@ enum Wants {
     Gone,
 }
 
+/// A unit that has ended, and what is known of what comes next.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    engine: u16,
+    vm: Slot,
+    wants: Wants,
+    /// Whoever holds the engine may go on, if it has work.
+    keeps: bool,
+    /// Its request ends here, since somebody could run elsewhere.
+    ends: bool,
+    /// The holder was told to end, or was reset.
+    must_go: bool,
+    now: u64,
+}
+
 impl Scheduler {
     pub(crate) fn unit_done(
         &mut self,
@@ -77,11 +92,12 @@ impl Scheduler {
         } else {
             Wants::Nothing
         };
-        let must_go = wants != Wants::More || engine.preempted || holder.hung;
+        let must_go = engine.preempted || holder.hung;
         let tenure = holder.tenure;
         let slice = vm.profile.slice.0;
         let ends = lends && engine.discipline.has_queued();
-        let keeps = !must_go
+        let keeps = wants == Wants::More
+            && !must_go
             && match tenure {
                 Tenure::Own(seat) => engine.discipline.keeps(seat) && !ends,
                 Tenure::Client => {
@@ -90,15 +106,24 @@ impl Scheduler {
                 }
                 Tenure::Loan { used } => used < slice && !engine.discipline.has_queued(),
             };
-        let keeps = keeps && !self.asked_back(id, slot, now);
+        let ended = Ended {
+            engine: id,
+            vm: slot,
+            wants,
+            keeps: keeps && !self.asked_back(id, slot, now),
+            ends,
+            must_go,
+            now,
+        };
         match tenure {
-            Tenure::Own(_) | Tenure::Loan { .. } if keeps => self.next_unit(id, now),
-            Tenure::Own(seat) => self.own_ends(id, slot, seat, wants, ends, now, actions),
-            Tenure::Client => self.client_ends(id, slot, wants, keeps, ends, now, actions),
+            Tenure::Own(_) | Tenure::Loan { .. } if ended.keeps => self.next_unit(id, now),
+            Tenure::Own(seat) => self.own_ends(ended, seat, actions),
+            Tenure::Client => self.client_ends(ended, actions),
             Tenure::Loan { .. } => {
+                self.end_stretch(slot);
                 self.release(id, slot, actions);
                 self.settle(slot, wants);
-                if wants == Wants::More && !self.throttle_after(slot, now) {
+                if wants == Wants::More && !self.throttle(slot, now) {
                     self.enqueue(slot, now, true);
                 }
             }
@@ -106,21 +131,16 @@ impl Scheduler {
     }
 
     /// A server VM's turn at home has ended.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one step of `unit_done`, with all that it knows"
-    )]
-    fn own_ends(
-        &mut self,
-        id: u16,
-        slot: Slot,
-        seat: Slot,
-        wants: Wants,
-        ends: bool,
-        now: u64,
-        actions: &mut Actions,
-    ) {
-        let away = wants != Wants::More || self.throttle_after(slot, now);
+    fn own_ends(&mut self, ended: Ended, seat: Slot, actions: &mut Actions) {
+        let Ended {
+            engine: id,
+            vm: slot,
+            wants,
+            now,
+            ..
+        } = ended;
+        self.end_stretch(slot);
+        let away = wants != Wants::More || self.throttle(slot, now);
         let Some(engine) = self.engines.get_mut(usize::from(id)) else {
             return;
         };
@@ -130,14 +150,10 @@ impl Scheduler {
             self.settle(slot, wants);
             return;
         }
-        let must_go = engine.preempted || engine.holder.is_some_and(|holder| holder.hung);
-        engine.discipline.put_back(seat, ends);
+        engine.discipline.put_back(seat, ended.ends);
         let next = engine.discipline.pick();
-        if let Some(vm) = self.vms.get_mut(slot) {
-            vm.account.state = VmState::Ready;
-            vm.ready_since = now;
-        }
-        if next == Some(seat) && !must_go {
+        self.wait_again(slot, now);
+        if next == Some(seat) && !ended.must_go {
             self.begin(id, slot, now);
         } else {
             self.release(id, slot, actions);
@@ -145,54 +161,41 @@ impl Scheduler {
         }
     }
 
-    /// The unit of a client VM has ended; the host partition goes on if it `keeps` the engine and one of its clients has work.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one step of `unit_done`, with all that it knows"
-    )]
-    fn client_ends(
-        &mut self,
-        id: u16,
-        slot: Slot,
-        wants: Wants,
-        keeps: bool,
-        ends: bool,
-        now: u64,
-        actions: &mut Actions,
-    ) {
-        let away = wants != Wants::More;
-        let Some(engine) = self.engines.get_mut(usize::from(id)) else {
+    /// The unit of a client VM has ended; the host partition goes on if it keeps the engine and one of its clients has work.
+    fn client_ends(&mut self, ended: Ended, actions: &mut Actions) {
+        let Ended {
+            engine: id,
+            vm: slot,
+            wants,
+            now,
+            ..
+        } = ended;
+        let Some(host) = self.host_mut(id) else {
             return;
         };
-        let Some(host) = &mut engine.host else { return };
         let seat = host.seat;
-        if away {
-            host.idle(slot);
-        }
-        let may_stay = !engine.preempted && !engine.holder.is_some_and(|holder| holder.hung);
-        if keeps && host.next() == Some(slot) {
+        if ended.keeps && host.next() == Some(slot) {
             host.unit_begins();
             self.announce_client(id);
             self.next_unit(id, now);
             return;
         }
-        if away || self.throttle_after(slot, now) {
-            if let Some(host) = self.host_mut(id) {
+        self.end_stretch(slot);
+        let away = wants != Wants::More || self.throttle(slot, now);
+        self.turn = self.turn.wrapping_add(1);
+        let turn = self.turn;
+        if let Some(host) = self.host_mut(id) {
+            if away {
                 host.idle(slot);
-            }
-            self.release(id, slot, actions);
-            self.settle(slot, wants);
-        } else {
-            self.release(id, slot, actions);
-            self.turn = self.turn.wrapping_add(1);
-            let turn = self.turn;
-            if let Some(host) = self.host_mut(id) {
+            } else {
                 host.ready(slot, turn);
             }
-            if let Some(vm) = self.vms.get_mut(slot) {
-                vm.account.state = VmState::Ready;
-                vm.ready_since = now;
-            }
+        }
+        self.release(id, slot, actions);
+        if away {
+            self.settle(slot, wants);
+        } else {
+            self.wait_again(slot, now);
         }
         // Whether the partition goes on depends on how long the next client's unit can be.
         self.announce_client(id);
@@ -201,17 +204,25 @@ impl Scheduler {
         };
         if !engine.host.as_ref().is_some_and(|host| host.has_work()) {
             engine.discipline.sleep(seat);
-        } else if may_stay
-            && !ends
+        } else if !ended.must_go
+            && !ended.ends
             && engine.discipline.keeps(seat)
             && !engine.discipline.outranked()
         {
             // The partition goes on, with another of its clients.
             self.grant_seat(id, Some(seat), now, actions);
         } else {
-            engine.discipline.put_back(seat, ends);
+            engine.discipline.put_back(seat, ended.ends);
             let next = engine.discipline.pick();
             self.grant_seat(id, next, now, actions);
+        }
+    }
+
+    /// A VM that ran has more work, and waits.
+    fn wait_again(&mut self, slot: Slot, now: u64) {
+        if let Some(vm) = self.vms.get_mut(slot) {
+            vm.account.state = VmState::Ready;
+            vm.ready_since = now;
         }
     }
 
@@ -232,12 +243,11 @@ impl Scheduler {
         }
     }
 
-    /// Ends a VM's stretch; whether its limit keeps it away now.
-    fn throttle_after(&mut self, slot: Slot, now: u64) -> bool {
+    /// Ends a VM's stretch: from here its limit counts how long it stays away.
+    fn end_stretch(&mut self, slot: Slot) {
         if let Some(vm) = self.vms.get_mut(slot) {
             vm.pace.end(vm.profile.limit);
         }
-        self.throttle(slot, now)
     }
 
     /// Takes the engine from its holder.
@@ -249,7 +259,6 @@ impl Scheduler {
         }
         if let Some(vm) = self.vms.get_mut(slot) {
             vm.on = None;
-            vm.pace.end(vm.profile.limit);
             actions.push(Action::Revoke {
                 engine: EngineId(id),
                 vm: vm.id,
