@@ -1,33 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! Inside a VM too, deciding allocates nothing. Alone in its file: it counts the allocations of the whole process.
-#![allow(unsafe_code, clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+mod counting;
 
 use rondo_scheduler::Nanos;
 use rondo_scheduler::inside::*;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to `System` as it came; counting touches no memory of the caller.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`, which is that of `System`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: `memory` came from `System` by `alloc` above, with this layout.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 const CONTEXTS: u64 = 1_000;
 
@@ -83,9 +61,9 @@ fn given_a_thousand_contexts_when_they_run_sleep_wake_and_change_then_nothing_is
         units
     };
     run(20_000);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = counting::counts()[0];
     let units = run(200_000);
-    let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let allocated = counting::counts()[0] - before;
     assert!(units > 40_000, "{units} units");
     assert_eq!(allocated, 0, "allocations in 200,000 events");
 }

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! What a VM takes of the host's memory, in bytes that are alive on the heap. Alone in its file: it counts what the whole process
 //! allocates.
-#![allow(unsafe_code)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod counting;
 
 use rondo_scheduler::inside::{
     BandSettings, ContextId, ContextProperties, ContextScheduler, ProcessId,
@@ -13,36 +11,14 @@ use rondo_scheduler::{
     Actions, Event, Nanos, Policy, Ppm, Scheduler, SchedulerConfig, VmId, VmProfile,
 };
 
-struct Counting;
-
-static ALIVE: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on to `System` as it came; counting touches no memory of the caller.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALIVE.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`, which is that of `System`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        ALIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: `memory` came from `System` by `alloc` above, with this layout.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
 const VMS: u32 = 10_000;
 const CONTEXTS: u32 = 4;
 
 /// What `make` keeps alive, divided by the number of VMs, rounded up. What it made is dropped afterwards.
 fn of_each<T>(make: impl FnOnce() -> T) -> usize {
-    let before = ALIVE.load(Ordering::Relaxed);
+    let before = counting::counts()[1];
     let made = make();
-    let bytes = ALIVE.load(Ordering::Relaxed) - before;
+    let bytes = counting::counts()[1] - before;
     drop(made);
     bytes.div_ceil(VMS as usize)
 }

@@ -1,35 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //! Once the VMs are here, deciding allocates nothing. Alone in its file: it counts the allocations of the whole process.
-#![allow(unsafe_code)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+mod counting;
 
 use rondo_scheduler::{
     Action, Actions, EngineId, Event, Nanos, Policy, Ppm, Scheduler, SchedulerConfig, VmId,
     VmProfile,
 };
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to `System` as it came; counting touches no memory of the caller.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`, which is that of `System`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: `memory` came from `System` by `alloc` above, with this layout.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 #[test]
 fn given_a_thousand_vms_when_they_run_sleep_wake_leave_and_come_back_then_nothing_is_allocated() {
@@ -105,9 +82,9 @@ fn check(policy: Policy, least: u32, changes: u32) {
         grants
     };
     run(&mut scheduler, 20_000);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = counting::counts()[0];
     let grants = run(&mut scheduler, 100_000);
-    let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let allocated = counting::counts()[0] - before;
     assert!(grants > changes, "{policy:?}: {grants} grants");
     assert_eq!(allocated, 0, "{policy:?}: allocations in 100,000 events");
 }
