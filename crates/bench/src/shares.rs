@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use rondo_adapter::ddi::DdiResult;
 use rondo_scheduler::{Nanos, Ppm};
+use rondo_simulator::metrics::jain;
 
 use crate::gpu::{DEFAULT_SLICE, Gpu, Run, VmPlan, VmRun};
 use crate::jitter::{self, Place, Way};
 use crate::report::{Goal, Section, Table, number};
-use crate::statistics::{Samples, jain, median};
+use crate::statistics::{Samples, median};
 
 /// How long each load runs.
 const LOAD: Duration = Duration::from_secs(4);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-//! What is said about many samples: percentiles, the median of repeats, Jain's index.
+//! What is said about many samples: percentiles, and the median of repeats.
+
+use rondo_simulator::metrics::percentile;
 
 /// Nanoseconds, in order.
 #[derive(Clone, Debug, Default)]
@@ -14,9 +16,7 @@ impl Samples {
 
     /// The smallest sample that so many thousandths of all do not exceed; zero of none.
     pub fn percentile(&self, thousandths: usize) -> f64 {
-        let rank = (self.0.len() * thousandths).div_ceil(1_000);
-        let sample = self.0.get(rank.saturating_sub(1)).copied().unwrap_or(0);
-        sample as f64
+        percentile(&self.0, thousandths) as f64
     }
 
     /// Half of them do not exceed it.
@@ -53,20 +53,9 @@ pub fn median(repeats: &[f64]) -> f64 {
     }
 }
 
-/// Jain's index of what each got in parts of what was due to it: 1 if all are equal, 1/n if one has all.
-pub fn jain(parts: &[f64]) -> f64 {
-    let sum: f64 = parts.iter().sum();
-    let squares: f64 = parts.iter().map(|part| part * part).sum();
-    if squares == 0.0 {
-        1.0
-    } else {
-        sum * sum / (parts.len() as f64 * squares)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Samples, jain, median};
+    use super::{Samples, median};
 
     #[test]
     fn given_samples_when_percentiles_are_asked_for_then_each_is_a_sample() {
@@ -84,11 +73,5 @@ mod tests {
         assert_eq!(median(&[1.0, 900.0, 2.0]), 2.0);
         assert_eq!(median(&[1.0, 2.0, 3.0, 900.0]), 2.5);
         assert_eq!(median(&[]), 0.0);
-    }
-
-    #[test]
-    fn given_equal_parts_then_jain_is_one_and_given_one_winner_of_four_it_is_a_quarter() {
-        assert_eq!(jain(&[2.0; 4]), 1.0);
-        assert_eq!(jain(&[1.0, 0.0, 0.0, 0.0]), 0.25);
     }
 }

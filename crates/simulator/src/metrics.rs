@@ -350,13 +350,16 @@ pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     }
 }
 
-/// The smallest value that so many thousandths of the sorted values do not exceed.
-pub(crate) fn percentile(sorted: &[u64], thousandths: usize) -> u64 {
+/// The smallest value that so many thousandths of the sorted values do not exceed; zero of none.
+#[must_use]
+pub fn percentile(sorted: &[u64], thousandths: usize) -> u64 {
     let rank = (sorted.len() * thousandths).div_ceil(1_000);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }
 
-fn jain(parts: &[f64]) -> f64 {
+/// Jain's index of what each got in parts of what was due to it: 1 if all are equal, 1/n if one has all.
+#[must_use]
+pub fn jain(parts: &[f64]) -> f64 {
     let sum: f64 = parts.iter().sum();
     let squares: f64 = parts.iter().map(|part| part * part).sum();
     if squares == 0.0 {
