@@ -79,14 +79,14 @@ impl SoftwareGpu {
     /// A GPU without VMs. It starts one thread, for the scheduler's timer.
     ///
     /// # Errors
-    /// [`NtStatus::InvalidParameter`] for a number of engines that the scheduler does not drive, [`NtStatus::NoMemory`] if
+    /// [`NtStatus::InvalidParameter`] for what the scheduler refuses to be made for, [`NtStatus::NoMemory`] if
     /// the host gives no thread.
     pub fn new(config: SoftwareGpuConfig) -> DdiResult<Self> {
         let clock = Arc::clone(&config.clock);
-        let mut arbiter = Arbiter::new(config.scheduler(), clock, config.journal.clone())
+        let mut arbiter = Arbiter::new(config.scheduler, clock, config.journal.clone())
             .inspect_err(|error| log::error!("{error}"))
             .map_err(|error| arbiter::refusal(&error))?;
-        arbiter.keep_on(EngineCores::new(config.engines));
+        arbiter.keep_on(EngineCores::new(config.scheduler.engines));
         let arbiter = Arc::new(arbiter);
         let directory = Arc::new(Directory::new());
         let crew = Crew::new(&config, Arc::clone(&arbiter), Arc::clone(&directory));
@@ -119,7 +119,7 @@ impl SoftwareGpu {
 
     /// An engine by its number.
     fn engine(&self, node: u16) -> DdiResult<EngineId> {
-        if node >= self.config.engines {
+        if node >= self.config.scheduler.engines {
             return Err(NtStatus::InvalidParameter);
         }
         Ok(EngineId(node))

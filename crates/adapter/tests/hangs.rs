@@ -19,7 +19,7 @@ use rondo_adapter::status::NtStatus::*;
 use rondo_renderer::software::SoftwareRenderer;
 use rondo_renderer::unit::UnitBudget;
 use rondo_renderer::work::{Progress, Renderer, Work};
-use rondo_scheduler::{Nanos, Quarantine};
+use rondo_scheduler::{Nanos, Quarantine, SchedulerConfig};
 use support::*;
 
 const SMALL: rondo_renderer::geometry::Size = size(8, 8);
@@ -61,7 +61,10 @@ impl Hanging {
         start(SoftwareGpuConfig {
             clock: self.clock.clone(),
             renderer: Arc::new(self.clone()),
-            quarantine,
+            scheduler: SchedulerConfig {
+                quarantine,
+                ..SchedulerConfig::default()
+            },
             ..SoftwareGpuConfig::default()
         })
     }
@@ -475,7 +478,10 @@ fn given_a_worker_that_comes_after_the_timeout_its_unit_is_watched_all_the_same(
     let ddi = start(SoftwareGpuConfig {
         clock: hanging.clock.clone(),
         renderer: Arc::new(hanging.clone()),
-        quarantine: Some(strict),
+        scheduler: SchedulerConfig {
+            quarantine: Some(strict),
+            ..SchedulerConfig::default()
+        },
         worker_hook: Some(late.clone()),
         ..SoftwareGpuConfig::default()
     });

@@ -14,7 +14,7 @@ use rondo_adapter::gpu::SoftwareGpuConfig;
 use rondo_adapter::handle::*;
 use rondo_adapter::scheduling_log::{ContextState, LogEntry, LogReader, SchedulingLog};
 use rondo_adapter::status::NtStatus::*;
-use rondo_scheduler::{Mode, Nanos};
+use rondo_scheduler::{Mode, Nanos, SchedulerConfig};
 use support::*;
 
 const SMALL: rondo_renderer::geometry::Size = size(8, 8);
@@ -79,7 +79,10 @@ fn given_several_engines_and_a_client_vm_then_the_running_time_in_each_log_is_th
 /// Two server VMs and a client VM.
 fn running_time_is_the_account(engines: u16) {
     let ddi = start(SoftwareGpuConfig {
-        engines,
+        scheduler: SchedulerConfig {
+            engines,
+            ..SchedulerConfig::default()
+        },
         ..SoftwareGpuConfig::default()
     });
     let client = VirtualGpuProfile {

@@ -18,7 +18,7 @@ use rondo_renderer::software::SoftwareRenderer;
 use rondo_renderer::unit::UnitBudget;
 use rondo_renderer::work::{Progress, Renderer, Work};
 use rondo_scheduler::journal::Journal;
-use rondo_scheduler::{Actions, Mode, Policy, Ppm, Scheduler};
+use rondo_scheduler::{Actions, Mode, Policy, Ppm, Scheduler, SchedulerConfig};
 use support::*;
 
 const SMALL: rondo_renderer::geometry::Size = size(8, 8);
@@ -72,7 +72,10 @@ fn given_two_engines_then_units_of_two_vms_run_at_the_same_time() {
         ..Counting::default()
     };
     let ddi = start(SoftwareGpuConfig {
-        engines: 2,
+        scheduler: SchedulerConfig {
+            engines: 2,
+            ..SchedulerConfig::default()
+        },
         renderer: Arc::new(renderers.clone()),
         ..SoftwareGpuConfig::default()
     });
@@ -93,7 +96,10 @@ fn given_one_engine_then_no_two_units_ever_run_at_the_same_time_and_no_more_than
     for engines in [1, 3] {
         let renderers = Counting::default();
         let ddi = start(SoftwareGpuConfig {
-            engines,
+            scheduler: SchedulerConfig {
+                engines,
+                ..SchedulerConfig::default()
+            },
             renderer: Arc::new(renderers.clone()),
             ..SoftwareGpuConfig::default()
         });
@@ -111,7 +117,10 @@ fn given_one_engine_then_no_two_units_ever_run_at_the_same_time_and_no_more_than
 #[test]
 fn given_policies_that_change_to_and_fro_under_load_then_no_command_is_lost_or_doubled() {
     let ddi = start(SoftwareGpuConfig {
-        engines: 2,
+        scheduler: SchedulerConfig {
+            engines: 2,
+            ..SchedulerConfig::default()
+        },
         ..SoftwareGpuConfig::default()
     });
     let vms = [1, 2, 3, 4].map(|number| TestVm::with_profile(&ddi, number, &share(250_000)));
@@ -137,7 +146,10 @@ fn given_policies_that_change_to_and_fro_under_load_then_no_command_is_lost_or_d
 #[test]
 fn given_client_vms_beside_a_server_vm_then_all_run_and_a_client_has_no_guarantee_of_its_own() {
     let ddi = start(SoftwareGpuConfig {
-        host_guarantee: Ppm::new(300_000).unwrap(),
+        scheduler: SchedulerConfig {
+            host_guarantee: Ppm::new(300_000).unwrap(),
+            ..SchedulerConfig::default()
+        },
         ..SoftwareGpuConfig::default()
     });
     let client = VirtualGpuProfile {
@@ -176,8 +188,11 @@ fn given_client_vms_beside_a_server_vm_then_all_run_and_a_client_has_no_guarante
 fn given_more_for_the_host_than_an_engine_has_then_there_is_no_gpu() {
     let whole = Ppm::WHOLE;
     let gpu = SoftwareGpu::new(SoftwareGpuConfig {
-        reserve: whole,
-        host_guarantee: whole,
+        scheduler: SchedulerConfig {
+            reserve: whole,
+            host_guarantee: whole,
+            ..SchedulerConfig::default()
+        },
         ..SoftwareGpuConfig::default()
     });
     assert_eq!(gpu.err(), Some(InvalidParameter));
@@ -220,7 +235,10 @@ fn given_the_journal_of_a_run_with_threads_then_a_fresh_scheduler_decides_the_sa
     let text = Text::default();
     let writer = Arc::new(JournalWriter::new(Box::new(text.clone())).unwrap());
     let ddi: Arc<Adapter> = start(SoftwareGpuConfig {
-        engines: 2,
+        scheduler: SchedulerConfig {
+            engines: 2,
+            ..SchedulerConfig::default()
+        },
         journal: Some(writer.clone()),
         ..SoftwareGpuConfig::default()
     });

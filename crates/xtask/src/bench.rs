@@ -4,6 +4,7 @@
 //! A benchmark judges nothing and fails no build: it reports what it measured, reached goals and missed ones alike.
 
 mod artifacts;
+mod build;
 mod contender;
 mod document;
 mod guest_line;

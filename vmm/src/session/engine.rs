@@ -12,7 +12,7 @@ use rondo_adapter::gpu::{SoftwareGpu, SoftwareGpuConfig};
 use rondo_adapter::journal::JournalSink;
 use rondo_adapter::status::NtStatus;
 use rondo_adapter::thread_priority::PromptWorkers;
-use rondo_scheduler::Ppm;
+use rondo_scheduler::{Ppm, SchedulerConfig};
 
 use crate::config::{Share, Sharing};
 
@@ -27,11 +27,13 @@ pub fn open(
 ) -> Result<Arc<Adapter>, NtStatus> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let gpu = SoftwareGpu::new(SoftwareGpuConfig {
-        policy: sharing.policy.policy(),
-        engines: sharing.engines,
-        reserve: ppm(sharing.reserve),
-        host_guarantee: ppm(sharing.host_guarantee),
-        quarantine: sharing.quarantine.quarantine(),
+        scheduler: SchedulerConfig {
+            policy: sharing.policy.policy(),
+            engines: sharing.engines,
+            reserve: ppm(sharing.reserve),
+            host_guarantee: ppm(sharing.host_guarantee),
+            quarantine: sharing.quarantine.quarantine(),
+        },
         clock,
         journal,
         worker_hook: Some(Arc::new(workers(cores, usize::from(sharing.engines)))),

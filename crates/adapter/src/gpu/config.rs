@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rondo_renderer::software::SoftwareRenderer;
 use rondo_renderer::unit::UnitBudget;
 use rondo_renderer::work::Renderer;
-use rondo_scheduler::{Policy, Ppm, Quarantine, SchedulerConfig};
+use rondo_scheduler::SchedulerConfig;
 
 use crate::clock::{Clock, MonotonicClock};
 use crate::journal::JournalSink;
@@ -69,17 +69,8 @@ pub enum Placement {
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct SoftwareGpuConfig {
-    /// How VMs share the engines.
-    pub policy: Policy,
-    /// Units that may run at the same time, `1..=`[`SchedulerConfig::MAX_ENGINES`]. Each VM has one of them as its home, where
-    /// its guarantee is.
-    pub engines: u16,
-    /// The part of each engine that is promised to nobody.
-    pub reserve: Ppm,
-    /// What the client VMs of an engine have together.
-    pub host_guarantee: Ppm,
-    /// When a VM that hangs is locked out; `None`: never.
-    pub quarantine: Option<Quarantine>,
+    /// How VMs share the engines, and how many units may run at the same time.
+    pub scheduler: SchedulerConfig,
     /// Who hears what the scheduler is told and answers, from its first event on.
     pub journal: Option<Arc<dyn JournalSink>>,
     /// How much one unit may do: the longest time that a VM waits for another one to stop.
@@ -94,36 +85,12 @@ pub struct SoftwareGpuConfig {
     pub worker_hook: Option<Arc<dyn WorkerHook>>,
 }
 
-impl SoftwareGpuConfig {
-    /// The scheduler's part.
-    pub(super) const fn scheduler(&self) -> SchedulerConfig {
-        SchedulerConfig {
-            policy: self.policy,
-            engines: self.engines,
-            reserve: self.reserve,
-            host_guarantee: self.host_guarantee,
-            quarantine: self.quarantine,
-        }
-    }
-}
-
 impl Default for SoftwareGpuConfig {
     /// One engine, guaranteed shares, units of the default budget, prompt workers; no secure VMs, since all VMs' work runs in one
     /// address space.
     fn default() -> Self {
-        let SchedulerConfig {
-            policy,
-            engines,
-            reserve,
-            host_guarantee,
-            quarantine,
-        } = SchedulerConfig::default();
         Self {
-            policy,
-            engines,
-            reserve,
-            host_guarantee,
-            quarantine,
+            scheduler: SchedulerConfig::default(),
             journal: None,
             unit_budget: UnitBudget::default(),
             isolation: false,

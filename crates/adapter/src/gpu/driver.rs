@@ -18,7 +18,7 @@ impl Ddi for SoftwareGpu {
     fn query_adapter_info(&self) -> DdiResult<AdapterCaps> {
         Ok(AdapterCaps {
             isolation: self.config.isolation,
-            nodes: self.config.engines,
+            nodes: self.config.scheduler.engines,
         })
     }
 
@@ -98,7 +98,8 @@ impl Ddi for SoftwareGpu {
 
     fn create_context(&self, args: &CreateContext) -> DdiResult<ContextHandle> {
         let vm = self.directory.vm(args.device.0)?;
-        vm.live()?.create_context(args, self.config.engines)
+        vm.live()?
+            .create_context(args, self.config.scheduler.engines)
     }
 
     fn destroy_context(&self, context: ContextHandle) -> DdiResult<()> {

@@ -3,11 +3,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use rondo_tests::lab::{target_folder, workspace_root};
-use serde_json::Value;
+
+use super::build;
 
 /// The variable by which the VMM's build script names the guest to the compiler.
 const GUEST_VARIABLE: &str = "RONDO_GUEST_ELF";
@@ -27,26 +26,7 @@ impl Artifacts {
     /// # Errors
     /// When it does not build, or carries another guest than the file.
     pub fn build() -> Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args([
-                "build",
-                "--release",
-                "--package",
-                "rondo",
-                "--message-format",
-                "json-render-diagnostics",
-            ])
-            .current_dir(workspace_root())
-            .env("CARGO_TARGET_DIR", target_folder())
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cannot run cargo")?;
-        if !output.status.success() {
-            bail!("rondo does not build; the compiler's messages are above");
-        }
-        let artifacts = Self::from_messages(&String::from_utf8_lossy(&output.stdout))
+        let artifacts = Self::from_messages(&build::release("rondo")?)
             .context("cargo did not say where it put rondo and its guest")?;
         artifacts.check_guest()?;
         Ok(artifacts)
@@ -55,10 +35,7 @@ impl Artifacts {
     /// Finds both in Cargo's messages, one JSON object a line.
     fn from_messages(messages: &str) -> Option<Self> {
         let (mut rondo, mut guest) = (None, None);
-        for line in messages.lines() {
-            let Ok(message) = serde_json::from_str::<Value>(line) else {
-                continue;
-            };
+        for message in build::objects(messages) {
             match message["reason"].as_str() {
                 Some("compiler-artifact") if message["target"]["name"] == "rondo" => {
                     rondo = message["executable"].as_str().map(PathBuf::from).or(rondo);

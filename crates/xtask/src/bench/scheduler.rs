@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use rondo_tests::lab::{target_folder, workspace_root};
-use serde_json::Value;
+use rondo_tests::lab::workspace_root;
 
+use super::build;
 use super::document;
 use super::machine::{self, Machine};
 
@@ -59,7 +59,7 @@ const IDLE: f64 = 0.5;
 pub fn run(options: &Options) -> Result<()> {
     // Before the compiler makes the machine busy.
     let machine = Machine::here();
-    let program = build()?;
+    let program = build_program()?;
     let mut command = Command::new(program);
     command.args(["--setups", &options.setups.to_string()]);
     for section in &options.section {
@@ -100,30 +100,14 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Builds the program in release mode, and tells where it is.
-fn build() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["build", "--release", "--package", "rondo-bench"];
-    let output = Command::new(cargo)
-        .args(arguments)
-        .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(workspace_root())
-        .env("CARGO_TARGET_DIR", target_folder())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!("the program that measures does not build; the compiler's messages are above");
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    executable(&messages).context("cargo did not say where it put the program that measures")
+fn build_program() -> Result<PathBuf> {
+    executable(&build::release("rondo-bench")?)
+        .context("cargo did not say where it put the program that measures")
 }
 
 /// Finds the program in Cargo's messages, one JSON object a line.
 fn executable(messages: &str) -> Option<PathBuf> {
-    let mut objects =
-        (messages.lines()).filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    objects.find_map(|message| {
+    build::objects(messages).find_map(|message| {
         let ours = message["target"]["name"] == "rondo-bench";
         let executable = message["executable"].as_str().filter(|_| ours)?;
         Some(PathBuf::from(executable))
