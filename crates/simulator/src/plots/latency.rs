@@ -6,24 +6,21 @@ use plotters::prelude::*;
 use super::Drawing;
 use super::style::{GRID, INK, colour, small, title};
 use crate::contender::Contender;
-use crate::scenario::Scenario;
+use crate::load::Load;
+use crate::scenario::{Scenario, WHOLE_PPM, Work};
 use crate::simulation::latencies;
 
 /// Milliseconds at the two ends of the axis; beyond the last label there is room for the legend.
 const AXIS: (f64, f64) = (0.4, 2_000_000.0);
 const LAST_LABEL: f64 = 10_000.0;
-/// The lines of these lie on another one: units of one length make turns of best-effort, and where everybody has work,
-/// reserved and active shares are the same.
-const TWINS: [(Contender, Contender); 3] = [
-    (Contender::RoundRobin, Contender::BestEffort),
-    (Contender::Fair, Contender::Guaranteed),
-    (Contender::Wf2qActive, Contender::Guaranteed),
-];
-/// `c/share + L`: 0.5 ms of an eighth, and the longest unit of a neighbour.
-const BOUND_MS: f64 = 0.5 * 8.0 + 3.983;
+/// Its place in the scenario.
+const VICTIM: usize = 0;
+/// Milliseconds, and percent of the jobs.
+type Line = Vec<(f64, f64)>;
 
 pub(super) fn draw() -> Drawing {
     let scenario = Scenario::parse(include_str!("../../scenarios/noisy-neighbours.toml"))?;
+    let bound = bound(&scenario).ok_or("the scenario's victim has no bound")?;
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (860, 500)).into_drawing_area();
@@ -55,25 +52,26 @@ pub(super) fn draw() -> Drawing {
             })
             .y_label_formatter(&|percent| format!("{percent:.0}"))
             .draw()?;
+        // Whose lines would lie on each other share one.
+        let mut lines: Vec<(Contender, Vec<String>, Line)> = Vec::new();
         for &contender in Contender::all() {
-            if TWINS.iter().any(|&(twin, _)| twin == contender) {
-                continue;
+            let line = steps(&latencies(&scenario, contender, 1, VICTIM)?);
+            match lines.iter_mut().find(|(.., other)| *other == line) {
+                Some((_, names, _)) => names.push(contender.name()),
+                None => lines.push((contender, vec![contender.name()], line)),
             }
-            let others = TWINS.iter().filter(|&&(_, of)| of == contender);
-            let names: Vec<String> = std::iter::once(contender.name())
-                .chain(others.map(|(twin, _)| twin.name()))
-                .collect();
-            let sorted = latencies(&scenario, contender, 1, 0)?;
+        }
+        for (contender, names, line) in lines {
             let style =
                 colour(contender).stroke_width(if contender.policy().is_some() { 3 } else { 2 });
             chart
-                .draw_series(LineSeries::new(steps(&sorted), style))?
+                .draw_series(LineSeries::new(line, style))?
                 .label(names.join(", "))
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
         }
         chart
             .draw_series(LineSeries::new(
-                [(BOUND_MS, 0.0), (BOUND_MS, 100.0)],
+                [(bound, 0.0), (bound, 100.0)],
                 INK.stroke_width(1),
             ))?
             .label("the bound, c/share + L")
@@ -90,8 +88,19 @@ pub(super) fn draw() -> Drawing {
     Ok(svg)
 }
 
+/// `c/share + L` of the victim in milliseconds, `L` being the longest unit of a neighbour.
+fn bound(scenario: &Scenario) -> Option<f64> {
+    let victim = scenario.vms.get(VICTIM)?;
+    let Work::Plain(Load::Frames { length, .. }) = victim.work else {
+        return None;
+    };
+    let longest = scenario.vms.iter().filter_map(|vm| vm.max_unit).max()?;
+    let slower = length * u64::from(WHOLE_PPM) / u64::from(victim.share_ppm.max(1));
+    Some((slower + longest) as f64 / 1e6)
+}
+
 /// The distribution at each half per cent: enough for the eye, and a small file.
-fn steps(sorted: &[u64]) -> Vec<(f64, f64)> {
+fn steps(sorted: &[u64]) -> Line {
     let at = |half: usize| {
         let rank = (sorted.len() * half).div_ceil(200).saturating_sub(1);
         sorted
