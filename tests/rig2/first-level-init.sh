@@ -16,7 +16,7 @@ while read -r module; do
 done </modules/order
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=1048576 share /share || echo "@@first-level cannot mount the share"
 [ -c /dev/kvm ] || echo "@@first-level has no /dev/kvm"
-RONDO=/bin/rondo SHARE=/share sh /share/run-jobs.sh
+EMULATED=yes RONDO=/bin/rondo SHARE=/share sh /share/run-jobs.sh
 cd /
 sync
 umount /share

@@ -156,7 +156,7 @@ impl Share {
             // Past the test runner, which keeps what a passing test prints to itself.
             writeln!(
                 io::stderr(),
-                "NOTE: a guest stood still and was started again; what it left before is in {}",
+                "NOTE: a guest stood still or died and was started again; what it left before is in {}",
                 stuck.display()
             )?;
         }
